@@ -1,0 +1,28 @@
+"""The one family of errors that charseq raises on purpose.
+
+A message says what was wrong, where (file:line, key, character position) and what to do. The command
+line prints it on one red line, without a traceback, and exits with ``exit_code``.
+"""
+
+
+class CharseqError(Exception):
+    """Something the person at the keyboard can mend; the text says how."""
+
+    exit_code = 2
+
+
+class ConfigError(CharseqError):
+    """One or more mistakes in a configuration; ``problems`` holds one line for each.
+
+    Every line reads ``file:line:column: key: why (did you mean …?)``.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class NotFiniteError(CharseqError):
+    """Training produced a NaN or an infinity; the text is the diagnosis."""
+
+    exit_code = 3
