@@ -1,7 +1,7 @@
 """The one family of errors that charseq raises on purpose.
 
-A message says what was wrong, where (file:line, key, character position) and what to do. The command
-line prints it on one red line, without a traceback, and exits with ``exit_code``.
+A message says what was wrong, where (file:line, key, character position) and what to do. The
+command line prints it without a traceback and exits with ``exit_code``.
 """
 
 

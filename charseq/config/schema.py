@@ -4,15 +4,33 @@ This is the only place where a default stands. The same fields make the errors, 
 comments that ``charseq init`` writes and the table in ``docs/config.md``.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 
 class Section(BaseModel):
     """A group of settings. Frozen: a run's settings never change while it runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def _mistakes(self) -> Iterator[str]:
+        """Settings that do not go together, each as ``setting: why``."""
+        return iter(())
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if mistakes := list(self._mistakes()):
+            raise ValueError("\n".join(mistakes))
+        return self
 
 
 def _split_from_text(value: Any) -> Any:
@@ -26,7 +44,23 @@ def _split_from_text(value: Any) -> Any:
 
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Split = Annotated[tuple[Share, Share, Share], BeforeValidator(_split_from_text)]
+Split = Annotated[
+    tuple[Share, Share, Share],
+    BeforeValidator(_split_from_text),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "array",
+                    "items": {"type": "number", "minimum": 0, "maximum": 1},
+                    "minItems": 3,
+                    "maxItems": 3,
+                },
+                {"type": "string", "pattern": "^[0-9.eE+-]+(/[0-9.eE+-]+){2}$"},
+            ]
+        }
+    ),
+]
 Backend = Literal["auto", "manual", "reference", "torch"]
 
 
@@ -34,7 +68,8 @@ class DataConfig(Section):
     """The text: where it comes from, how it becomes numbers, how it is split."""
 
     text: str = Field(
-        description="training text: a file (UTF-8), or dataset:NAME from `charseq data list`",
+        description="training text: a file, relative to the current folder, or dataset:NAME from "
+        "`charseq data list`",
         min_length=1,
     )
     valid_text: str | None = Field(
@@ -67,21 +102,16 @@ class DataConfig(Section):
         "keep", description="line endings: keep them, or turn CRLF and CR into LF"
     )
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if abs(sum(self.split) - 1.0) > 1e-6:
-            raise ValueError(f"split: the shares add up to {sum(self.split):g}, not to 1")
+    def _mistakes(self) -> Iterator[str]:
+        total = sum(self.split)
+        if abs(total - 1.0) > 1e-6:
+            yield f"split: the shares add up to {total:g}, not to 1"
         if self.split[0] == 0.0:
-            raise ValueError("split: the share for training is 0")
+            yield "split: the share for training is 0"
         if self.vocabulary == "byte" and self.min_count > 1:
-            raise ValueError(
-                "min_count: bytes are never unknown; remove it or use vocabulary: char"
-            )
-        if self.min_count > 1 and self.unknown == "error":
-            raise ValueError(
-                "unknown: min_count makes rare characters unknown; set unknown to skip or replace"
-            )
-        return self
+            yield "min_count: bytes are never unknown; remove it or use vocabulary: char"
+        elif self.min_count > 1 and self.unknown == "error":
+            yield "unknown: min_count makes rare characters unknown; set it to skip or replace"
 
 
 class ModelConfig(Section):
@@ -107,7 +137,8 @@ class ModelConfig(Section):
     )
     backend: Backend = Field(
         "auto",
-        description="manual: hand-derived backward; reference: autograd; torch: nn.LSTM; auto: the fastest here",
+        description="manual: hand-derived backward; reference: autograd; torch: nn.LSTM; "
+        "auto: the fastest here",
     )
 
 
@@ -221,17 +252,14 @@ class TrainConfig(Section):
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of dropout")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
-            raise ValueError(
-                "max_steps: set max_steps, max_epochs or max_minutes, or training never ends"
-            )
-        if self.schedule == "cosine" and self.max_steps is None and self.max_epochs is None:
-            raise ValueError("schedule: cosine needs max_steps or max_epochs to know where it ends")
+    def _mistakes(self) -> Iterator[str]:
+        if self.max_steps is None and self.max_epochs is None:
+            if self.max_minutes is None:
+                yield "max_steps: set max_steps, max_epochs or max_minutes, or training never ends"
+            elif self.schedule == "cosine":
+                yield "schedule: cosine needs max_steps or max_epochs to know where it ends"
         if self.final_learning_rate > self.learning_rate:
-            raise ValueError("final_learning_rate: is above learning_rate")
-        return self
+            yield "final_learning_rate: is above learning_rate"
 
 
 class SampleConfig(Section):

@@ -1,0 +1,1 @@
+"""Characters to numbers and back: texts, vocabularies, ids, batches. Never imports torch."""

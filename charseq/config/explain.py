@@ -1,0 +1,194 @@
+"""pydantic's errors in plain words: where it stands, what was expected and what may be meant."""
+
+import difflib
+import math
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from charseq.config.describe import (
+    choices,
+    default,
+    is_nullable,
+    kind,
+    sections,
+    settings,
+    value_type,
+)
+from charseq.config.document import BROKEN, Document, KeyPath, Problem, dotted, printable
+from charseq.config.scalars import write_scalar
+
+_OUT_OF_RANGE = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("above", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("below", "lt"),
+}
+_ARTICLES = {"whole number": "a whole number", "number": "a number"}
+
+
+def explain(error: ValidationError, document: Document) -> list[Problem]:
+    """Everything that pydantic refused, except what was already noted while reading."""
+    found: list[Problem] = []
+    for details in error.errors(include_url=False):
+        if details["input"] is not BROKEN:
+            found += [problem for problem in _problems(details, document) if problem not in found]
+    return found
+
+
+def unknown_key(path: KeyPath) -> str:
+    """Why ``path`` is refused, with the names that may have been meant."""
+    last = str(path[-1])
+    if len(path) == 1 and tuple(last.split(".")) in settings():
+        section, _, key = last.partition(".")
+        return f"unknown key (write '{key}:' on a line of its own below '{section}:')"
+    meant = [f"'{name}'" for name in _meant(path)]
+    return f"unknown key{_hint(' or '.join(meant))}"
+
+
+def _problems(details: ErrorDetails, document: Document) -> list[Problem]:
+    path, value = details["loc"], details["input"]
+    # An item of a list (data.split) is described by the setting that holds the list.
+    name = tuple(part for part in path if isinstance(part, str))
+    field = settings().get(name)
+    place = document.place_of(path)
+    if details["type"] in ("extra_forbidden", "invalid_key"):
+        return [Problem(document.keys.get(path, place), dotted(path), unknown_key(path))]
+    if details["type"] == "value_error" and field is None:
+        return _combinations(name, str(details["ctx"]["error"]), document)
+    if field is None:
+        why = f"expected settings below it, such as '{_example(name)}', found {_found(value)}"
+        if isinstance(value, str) and ":" in value:
+            why += " (is the space after the colon missing?)"
+    elif details["type"] == "missing" and len(name) == len(path):
+        why = f"is missing ({field.description})"
+    elif details["type"] in _OUT_OF_RANGE:
+        words, limit = _OUT_OF_RANGE[details["type"]]
+        each = "each " if len(name) < len(path) else ""
+        why = f"{each}must be {words} {_number(details['ctx'][limit])}, found {_number(value)}"
+    elif isinstance(value, float) and not math.isfinite(value):
+        why = f"must be a finite number, found {_number(value)}"
+    elif details["type"] == "string_too_short":
+        why = "must not be empty"
+    else:
+        if len(name) < len(path):  # one item is of the wrong type, or missing: show the whole
+            place, value = document.place_of(name), _at(document.values, name)
+        why = f"expected {_accepts(field)}, found {_found(value)}{_meant_value(field, value)}"
+    return [Problem(place, dotted(name), why)]
+
+
+def _combinations(section: KeyPath, text: str, document: Document) -> list[Problem]:
+    """``setting: why``, a line each, as the schema's own checks put it."""
+    found = []
+    for line in text.splitlines():
+        key, _, why = line.partition(": ")
+        path = (*section, *key.split("."))
+        found.append(Problem(document.place_of(path), dotted(path), why))
+    return found
+
+
+def _accepts(field: FieldInfo) -> str:
+    if value_type(field) not in (str, int, float, bool) and not choices(field):
+        text = f"{kind(field)} such as {'/'.join(f'{share:g}' for share in field.default)}"
+    elif names := choices(field):
+        text = " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+    else:
+        text = _ARTICLES.get(kind(field), kind(field))
+    return f"{text} or null" if is_nullable(field) else text
+
+
+def _found(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing (null)"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {_number(value)}"
+        case str():
+            return f"the text '{printable(value, 40)}'" if value else "an empty text"
+        case list() | tuple():
+            plain = all(item is None or isinstance(item, int | float | str) for item in value)
+            return printable(write_scalar(value), 40) if plain else f"a list of {len(value)}"
+        case dict():
+            return "a group of settings"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def _number(value: int | float) -> str:
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    if abs(value) < 10**20:
+        return str(value)
+    return f"{'-' if value < 0 else ''}10^20 or beyond"
+
+
+def _at(values: Any, path: KeyPath) -> Any:
+    for name in path:
+        values = values[name]
+    return values
+
+
+def _example(section: KeyPath) -> str:
+    name, field = next((path[-1], f) for path, f in settings().items() if path[:-1] == section)
+    return f"{name}: {'book.txt' if default(field) == 'required' else default(field)}"
+
+
+def _meant_value(field: FieldInfo, value: Any) -> str:
+    """A guess at what a value of the wrong type was meant to be."""
+    if not isinstance(value, str):
+        if value_type(field) is str and isinstance(value, bool | int | float):
+            return " (put it in quotes)"
+        return ""
+    word = value.strip().lower()
+    if is_nullable(field) and word in ("none", "nil", "off", "never", "-", ""):
+        return _hint("null")
+    if value_type(field) is bool:
+        return _hint({"yes": "true", "on": "true", "no": "false", "off": "false"}.get(word, ""))
+    if value_type(field) in (int, float):
+        return _hint(_meant_number(word))
+    return _hint(next(iter(difflib.get_close_matches(word, choices(field), 1)), ""))
+
+
+def _meant_number(word: str) -> str:
+    """``1_000``, ``010`` or a quoted ``"5"``: what is plainly a number to a person."""
+    try:
+        number = float(word)
+    except ValueError:
+        return ""
+    if not math.isfinite(number):
+        return ""
+    return f"{number:.15g}"
+
+
+def _hint(meant: str) -> str:
+    return f" (did you mean {meant}?)" if meant else ""
+
+
+def _meant(path: KeyPath) -> list[str]:
+    """Names of settings that are probably meant by an unknown one, dotted; at most a few."""
+    names = [*((name,) for name in sections()), *settings()]
+    if path[:-1] in settings():
+        return [dotted(path[:-1])]
+    word = str(path[-1]).lower().replace("-", "_")
+    if len(word) > 40:
+        return []
+    elsewhere = [name for name in names if name[-1] == word]
+    here = _alike(word, [name for name in names if name[:-1] == path[:-1]])
+    return [".".join(name) for name in elsewhere or here or _alike(word, names)]
+
+
+def _alike(word: str, names: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The name that is nearest to ``word`` in spelling, else by a part of it or its initials."""
+    close = difflib.get_close_matches(word, [name[-1] for name in names], 1, cutoff=0.7)
+    if close:
+        return [name for name in names if name[-1] == close[0]]
+    for name in names:
+        parts = name[-1].split("_")
+        initials = "".join(part[0] for part in parts)
+        if word == initials or (len(word) > 2 and any(part.startswith(word) for part in parts)):
+            return [name]
+    return []

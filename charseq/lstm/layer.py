@@ -1,0 +1,198 @@
+"""``LSTM``: layers, directions, dropout and padding around one of the three backends.
+
+Every backend runs one layer in one direction and has the same signature, so the stack is written
+once, here.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from charseq.errors import CharseqError
+from charseq.lstm import library, manual, reference
+from charseq.lstm.cell import Gates, LSTMCell, State
+
+BACKENDS: dict[str, Callable[..., tuple[Tensor, Tensor, Tensor]]] = {
+    "manual": manual.lstm,
+    "reference": reference.lstm,
+    "torch": library.lstm,
+}
+
+
+class LSTM(nn.Module):
+    """A stack of LSTM layers, with the shapes and parameter names of ``torch.nn.LSTM``.
+
+    Parameters of layer k (with ``_reverse`` appended for the backward direction):
+    ``weight_ih_lk (4H, I)``, ``weight_hh_lk (4H, H)``, ``bias_ih_lk (4H)``, gate order i, f, g, o.
+    ``nn.LSTM`` has a second bias, ``bias_hh_lk``; it corresponds to zero here.
+
+    ``backend``: "manual" (hand-derived backward), "reference" (autograd of the plain equations),
+    "torch" (the kernel of ``nn.LSTM``) or "auto": manual on a CPU, and torch, that is cuDNN, on a
+    GPU, where a loop of small kernels spends its time on launches.
+    ``dropout`` acts between the layers, in training; ``locked_dropout`` keeps one mask for all
+    time steps of a call (Gal and Ghahramani 2016). ``forget_bias`` is the initial bias of the
+    forget gate (Jozefowicz et al. 2015).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        backend: str = "auto",
+        locked_dropout: bool = False,
+        forget_bias: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if min(input_size, hidden_size, num_layers) < 1:
+            raise CharseqError("LSTM: input_size, hidden_size and num_layers must be at least 1")
+        if not 0.0 <= dropout < 1.0:
+            raise CharseqError(f"LSTM: dropout must be at least 0 and below 1, not {dropout}")
+        if backend != "auto" and backend not in BACKENDS:
+            known = ", ".join(["auto", *BACKENDS])
+            raise CharseqError(f"LSTM: there is no backend {backend!r}; choose one of {known}")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.dropout, self.locked_dropout = dropout, locked_dropout
+        self.bidirectional, self.backend = bidirectional, backend
+        self.forget_bias = forget_bias
+        self._suffixes = ("", "_reverse") if bidirectional else ("",)
+        for layer in range(num_layers):
+            size = input_size if layer == 0 else hidden_size * len(self._suffixes)
+            for suffix in self._suffixes:
+                name = f"l{layer}{suffix}"
+                empty = nn.Parameter(torch.empty(4 * hidden_size, size))
+                self.register_parameter(f"weight_ih_{name}", empty)
+                empty = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+                self.register_parameter(f"weight_hh_{name}", empty)
+                self.register_parameter(
+                    f"bias_ih_{name}", nn.Parameter(torch.empty(4 * hidden_size))
+                )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weights uniform in ±1/sqrt(H), as ``nn.LSTM``; biases zero but the forget gate's."""
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                if name.startswith("weight"):
+                    parameter.uniform_(-bound, bound)
+                else:
+                    parameter.zero_()
+                    parameter.view(4, -1)[1] = self.forget_bias
+
+    def forward(
+        self, x: Tensor, state: State | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Run the stack over a sequence.
+
+        ``x``: (T, B, input_size) float, or (T, B) integer ids of one-hot characters. ``state``:
+        h_0 and c_0, (num_layers * directions, B, H), zeros when None. ``lengths``: (B,) integers
+        from 1 to T for right-padded batches: padded steps change no state and give zeros.
+        Returns the output (T, B, directions * H) and (h_n, c_n), shaped as ``state``.
+        """
+        self._check(x, state, lengths)
+        run = BACKENDS[self.resolve_backend(x.device)]
+        h_0, c_0 = self.zero_state(x.shape[1]) if state is None else state
+        h_n, c_n = [], []
+        for layer in range(self.num_layers):
+            if layer > 0:
+                x = drop(x, self.dropout, training=self.training, locked=self.locked_dropout)
+            outputs = []
+            for suffix in self._suffixes:
+                row = len(h_n)
+                seen = reverse(x, lengths) if suffix else x
+                output, h, c = run(
+                    seen, (h_0[row], c_0[row]), *self._weights(layer, suffix), lengths
+                )
+                outputs.append(reverse(output, lengths) if suffix else output)
+                h_n.append(h)
+                c_n.append(c)
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+        return x, (torch.stack(h_n), torch.stack(c_n))
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State, list[Gates]]:
+        """One time step, for decoding and inspection; one direction only.
+
+        ``x``: (B, input_size) float or (B,) ids; ``state`` as in ``forward``. Returns the output
+        (B, H), the new state and the gates of every layer.
+        """
+        if self.bidirectional:
+            raise CharseqError("LSTM.step: a bidirectional LSTM needs the whole sequence")
+        h_n, c_n, gates = [], [], []
+        for layer in range(self.num_layers):
+            x, c, layer_gates = self.cell(layer)(x, (state[0][layer], state[1][layer]))
+            h_n.append(x)
+            c_n.append(c)
+            gates.append(layer_gates)
+        return x, (torch.stack(h_n), torch.stack(c_n)), gates
+
+    def cell(self, layer: int, *, reverse: bool = False) -> LSTMCell:
+        """The cell of a layer: one time step over the very same parameters."""
+        return LSTMCell.sharing(*self._weights(layer, "_reverse" if reverse else ""))
+
+    def zero_state(self, batch_size: int) -> State:
+        """h_0 and c_0 of zeros, (num_layers * directions, B, H)."""
+        like = self.weight_hh_l0
+        shape = (self.num_layers * len(self._suffixes), batch_size, self.hidden_size)
+        return like.new_zeros(shape), like.new_zeros(shape)
+
+    def resolve_backend(self, device: torch.device) -> str:
+        """What "auto" means on this device; any other backend is itself."""
+        if self.backend != "auto":
+            return self.backend
+        return "torch" if device.type == "cuda" else "manual"
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers},"
+            f" dropout={self.dropout}, bidirectional={self.bidirectional},"
+            f" backend={self.backend!r}"
+        )
+
+    def _weights(self, layer: int, suffix: str) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
+        name = f"l{layer}{suffix}"
+        weight_ih, weight_hh, bias_ih = (
+            self.get_parameter(f"{kind}_{name}") for kind in ("weight_ih", "weight_hh", "bias_ih")
+        )
+        return weight_ih, weight_hh, bias_ih
+
+    def _check(self, x: Tensor, state: State | None, lengths: Tensor | None) -> None:
+        """A wrong shape is named here; further in it would broadcast or die far from its cause."""
+        wanted = "(T, B, input_size) float" if x.is_floating_point() else "(T, B) ids"
+        if x.dim() != (3 if x.is_floating_point() else 2) or x.shape[0] == 0 or x.shape[1] == 0:
+            raise CharseqError(f"LSTM: input {tuple(x.shape)} is not {wanted}, T and B at least 1")
+        if x.is_floating_point() and x.shape[2] != self.input_size:
+            raise CharseqError(f"LSTM: input has {x.shape[2]} features, not {self.input_size}")
+        if state is not None:
+            shape = (self.num_layers * len(self._suffixes), x.shape[1], self.hidden_size)
+            for name, part in zip(("h_0", "c_0"), state, strict=True):
+                if tuple(part.shape) != shape:
+                    raise CharseqError(f"LSTM: {name} is {tuple(part.shape)}, not {shape}")
+        if lengths is not None:
+            if tuple(lengths.shape) != (x.shape[1],):
+                raise CharseqError(f"LSTM: lengths is {tuple(lengths.shape)}, not ({x.shape[1]},)")
+            if int(lengths.min()) < 1 or int(lengths.max()) > x.shape[0]:
+                raise CharseqError(f"LSTM: lengths must lie between 1 and T = {x.shape[0]}")
+
+
+def drop(x: Tensor, probability: float, *, training: bool, locked: bool) -> Tensor:
+    """Dropout of (T, B, F); ``locked`` draws one mask (B, F) and keeps it for all T steps."""
+    if not training or probability == 0.0:
+        return x
+    if not locked:
+        return nn.functional.dropout(x, probability)
+    return x * nn.functional.dropout(torch.ones_like(x[:1]), probability)
+
+
+def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Turn time around inside each sequence; padding stays at the end. It is its own inverse."""
+    if lengths is None:
+        return x.flip(0)
+    steps = torch.arange(x.shape[0], device=x.device)[:, None]
+    index = torch.where(steps < lengths, lengths - 1 - steps, steps)  # (T, B)
+    return x[index, torch.arange(x.shape[1], device=x.device)]

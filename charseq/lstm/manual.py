@@ -1,0 +1,164 @@
+"""A whole sequence at a time, with the backward pass through time derived by hand.
+
+Notation as in ``cell.py``; ``d_<name>`` is the gradient of the loss with respect to <name>. The
+steps carry the numbers of ``cell.py``; the backward pass takes them in reverse, primed. The
+derivation is in ``docs/lstm.md``.
+
+What makes it fast, and what it costs in readability:
+
+- Everything that does not depend on the state is done for all time steps at once: the input
+  projection (1), the factors of the backward pass (2', 3', 4'), and every weight gradient (1').
+- The loops over time write into buffers allocated once; no step allocates.
+- tanh(a) = 2 sigmoid(2a) - 1, because torch's sigmoid is several times as fast as its tanh on a
+  CPU. The rows of the candidate g are doubled once per sequence, so that one sigmoid serves all
+  four gates.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from charseq.errors import CharseqError
+from charseq.lstm.cell import State, padding_mask, project
+
+
+def lstm(
+    x: Tensor,
+    state: State,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor,
+    lengths: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run one layer over a sequence; arguments and results as ``reference.lstm``.
+
+    Raises ``CharseqError`` when its backward pass is itself to be differentiated.
+    """
+    output, h, c = _ManualLSTM.apply(x, *state, weight_ih, weight_hh, bias_ih, lengths)
+    return output, h, c
+
+
+class _ManualLSTM(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        x: Tensor,
+        h_0: Tensor,
+        c_0: Tensor,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias_ih: Tensor,
+        lengths: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        steps, (batch, hidden) = x.shape[0], h_0.shape
+        mask = None if lengths is None else padding_mask(lengths, steps)
+        doubled = torch.ones(4, hidden, dtype=h_0.dtype, device=h_0.device)
+        doubled[2] = 2.0
+        doubled = doubled.view(-1, 1)
+
+        # 1a. z_t = W_ih x_t + b, all t at once; the buffer becomes the gates     (T, B, 4H)
+        gates = project(x, weight_ih * doubled, bias_ih * doubled[:, 0])
+        w_hh = (weight_hh * doubled).t().contiguous()  # (H, 4H)
+        h = h_0.new_empty(steps + 1, batch, hidden)  # h[t] is h_{t-1} of step t
+        c = torch.empty_like(h)
+        tanh_c = h_0.new_empty(steps, batch, hidden)
+        h[0], c[0] = h_0, c_0
+
+        z_t = gates.unbind(0)
+        i_t, f_t, g_t, o_t = (gate.unbind(0) for gate in gates.chunk(4, dim=-1))
+        h_t, c_t, tanh_c_t = h.unbind(0), c.unbind(0), tanh_c.unbind(0)
+        for t in range(steps):
+            # 1b. z_t += W_hh h_{t-1}
+            torch.addmm(z_t[t], h_t[t], w_hh, out=z_t[t])
+            # 2. i, f, o = sigmoid(z);  g = tanh(z)
+            z_t[t].sigmoid_()
+            g_t[t].mul_(2.0).sub_(1.0)
+            # 3. c_t = f_t * c_{t-1} + i_t * g_t
+            torch.mul(f_t[t], c_t[t], out=c_t[t + 1])
+            c_t[t + 1].addcmul_(i_t[t], g_t[t])
+            # 4. h_t = o_t * tanh(c_t)
+            torch.mul(c_t[t + 1], 2.0, out=tanh_c_t[t])
+            tanh_c_t[t].sigmoid_().mul_(2.0).sub_(1.0)
+            torch.mul(o_t[t], tanh_c_t[t], out=h_t[t + 1])
+            if mask is not None:  # a padded step leaves the state as it was
+                torch.where(mask[t], h_t[t + 1], h_t[t], out=h_t[t + 1])
+                torch.where(mask[t], c_t[t + 1], c_t[t], out=c_t[t + 1])
+
+        ctx.save_for_backward(x, weight_ih, weight_hh, gates, h, c, tanh_c, mask)
+        output = h[1:] if mask is None else h[1:] * mask
+        return output, h[-1].clone(), c[-1].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # autograd records backward only to differentiate it again
+            raise CharseqError(
+                "the manual LSTM has a first derivative only: for second derivatives"
+                " (create_graph=True) use backend='reference'"
+            )
+        d_output, d_h_last, d_c_last = grads
+        x, weight_ih, weight_hh, gates, h, c, tanh_c, mask = ctx.saved_tensors
+        steps, batch, hidden = tanh_c.shape
+        i, f, g, o = gates.chunk(4, dim=-1)
+
+        # Factors for all t at once: d_z_t = (factors of i, f, g) * d_c_t, (factor of o) * d_h_t
+        d_z = torch.empty_like(gates)
+        for_i, for_f, for_g, for_o = d_z.chunk(4, dim=-1)
+        # 2' and 3'. d_i = d_c * g, d_f = d_c * c_{t-1}, times sigmoid' = s (1 - s)
+        torch.addcmul(i, i, i, value=-1, out=for_i).mul_(g)
+        torch.addcmul(f, f, f, value=-1, out=for_f).mul_(c[:-1])
+        #            d_g = d_c * i, times tanh' = 1 - g^2
+        torch.addcmul(i, i * g, g, value=-1, out=for_g)
+        # 2' and 4'. d_o = d_h * tanh(c), times sigmoid'
+        torch.addcmul(o, o, o, value=-1, out=for_o).mul_(tanh_c)
+        # 4'. d_c += d_h * o * (1 - tanh(c)^2)
+        h_to_c = torch.addcmul(o, h[1:] if mask is None else o * tanh_c, tanh_c, value=-1)
+        if mask is not None:  # a padded step has no gates: the gradient passes it untouched
+            d_z.mul_(mask)
+            h_to_c.mul_(mask)
+            f = torch.where(mask, f, 1.0)
+            d_output = d_output * mask
+
+        d_z_t, h_to_c_t, f_t = d_z.unbind(0), h_to_c.unbind(0), f.unbind(0)
+        d_c_gates = d_z.view(steps, batch, 4, hidden)[:, :, :3].unbind(0)
+        d_o_t = for_o.unbind(0)
+        d_output_t = d_output.unbind(0)
+        d_h, d_c = d_h_last.clone(), d_c_last.clone()
+        d_c_wide = d_c.unsqueeze(1)
+        for t in reversed(range(steps)):
+            # 4'. the output of step t is read outside, and by step t + 1
+            d_h.add_(d_output_t[t])
+            d_c.addcmul_(d_h, h_to_c_t[t])
+            # 2'. d_z_t, from the factors that stand in its place
+            d_c_gates[t].mul_(d_c_wide)
+            d_o_t[t].mul_(d_h)
+            # 3'. d_c_{t-1} = d_c_t * f_t
+            d_c.mul_(f_t[t])
+            # 1b'. d_h_{t-1} = d_z_t W_hh
+            if mask is None:
+                torch.mm(d_z_t[t], weight_hh, out=d_h)
+            else:
+                torch.where(mask[t], d_z_t[t] @ weight_hh, d_h, out=d_h)
+
+        # 1'. the weights are the same at every t: their gradients are one product over T * B
+        d_z_flat = d_z.view(-1, 4 * hidden)
+        d_weight_hh = d_z_flat.t() @ h[:-1].view(-1, hidden)
+        d_bias = d_z_flat.sum(0)
+        d_x, d_weight_ih = _project_backward(x, weight_ih, d_z_flat, ctx.needs_input_grad)
+        return d_x, d_h, d_c, d_weight_ih, d_weight_hh, d_bias, None
+
+
+def _project_backward(
+    x: Tensor, weight_ih: Tensor, d_z: Tensor, needs_grad: Sequence[bool]
+) -> tuple[Tensor | None, Tensor]:
+    """1a'. d_x (T, B, I), or None for ids, and d_weight_ih (4H, I), from d_z (T*B, 4H)."""
+    if x.is_floating_point():
+        d_x = (d_z @ weight_ih).view_as(x) if needs_grad[0] else None
+        return d_x, d_z.t() @ x.reshape(d_z.shape[0], -1)
+    # The transposed one-hot product: the rows of d_z are summed by the id that gathered them.
+    d_columns = torch.ops.aten.embedding_dense_backward(
+        d_z, x.reshape(-1), weight_ih.shape[1], -1, False
+    )
+    return None, d_columns.t()

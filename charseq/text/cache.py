@@ -1,0 +1,59 @@
+"""The user's cache folder, and writing into it: whole or not at all, one process at a time.
+
+Everything in the folder can be made again; deleting it is always safe.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
+from filelock import FileLock
+
+from charseq.text.read import expand
+
+
+def cache_folder() -> Path:
+    """``$CHARSEQ_CACHE_DIR``, else the place for caches of this system. It may not exist yet."""
+    if chosen := os.environ.get("CHARSEQ_CACHE_DIR"):
+        return expand(chosen)
+    return platformdirs.user_cache_path("charseq", appauthor=False)
+
+
+def locked(path: Path) -> AbstractContextManager[object]:
+    """Hold the lock of a file of the cache; waits while another process does. Makes its folder.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{path}.lock")
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``path`` when the block ends without an exception.
+
+    A reader sees the old file or the whole new one, also after a power cut. Only the holder of
+    ``locked(path)`` may call it: the temporary file beside it has a fixed name, so that a writer
+    that was killed leaves one at most.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            publish(file, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish(file: BinaryIO, path: Path) -> None:
+    """Bring an open file's bytes to the disk, then rename it to ``path``."""
+    file.flush()
+    os.fsync(file.fileno())
+    Path(file.name).replace(path)

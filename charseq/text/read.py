@@ -1,0 +1,148 @@
+"""A text file as decoded chunks, so that a text larger than memory can be read.
+
+A byte-order mark at the start is dropped. No chunk ends between the CR and the LF of a line ending.
+"""
+
+import codecs
+import hashlib
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from charseq.errors import CharseqError
+from charseq.text.characters import escape
+
+Errors = Literal["raise", "replace"]
+Newlines = Literal["keep", "unix"]
+
+CHUNK_BYTES = 4 << 20
+BYTE_ORDER_MARK = "\ufeff"
+
+
+def expand(name: str) -> Path:
+    """The path that a user means by ``name``: ``~`` is the home folder."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~name, and there is no such user: a file may be called so
+        return Path(name)
+
+
+def read_chunks(
+    path: Path,
+    *,
+    errors: Errors = "raise",
+    newlines: Newlines = "keep",
+    observe: Callable[[bytes], object] | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Iterator[str]:
+    """Decode the UTF-8 file ``path`` a few megabytes at a time; no chunk is empty.
+
+    Args:
+        errors: what to do with bytes that are not UTF-8: refuse them, or read them as U+FFFD, one
+            for each longest run that could have begun a character (what the Unicode standard
+            recommends and ``bytes.decode`` does).
+        newlines: ``unix`` turns CRLF and a lone CR into LF.
+        observe: is called with the raw bytes as they are read, such as a digest's ``update``.
+
+    Raises:
+        CharseqError: the file is missing, is no regular file, cannot be read, holds no character,
+            or is not UTF-8 (with line, byte offset and the byte).
+    """
+    held, at_start, empty = "", True, True
+    for piece in _decoded(path, errors, observe, chunk_bytes):
+        text = held + piece
+        held = ""
+        if at_start and text:
+            text = text.removeprefix(BYTE_ORDER_MARK)
+            at_start = False
+        if text.endswith("\r"):  # the next chunk may begin with its LF
+            text, held = text[:-1], "\r"
+        if text:
+            empty = False
+            yield _convert(text, newlines)
+    if held:
+        yield _convert(held, newlines)
+    elif empty:
+        raise CharseqError(f"{_name(path)}: the file is empty; a text needs at least a character")
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hex. Raises CharseqError when the file cannot be read."""
+    digest = hashlib.sha256()
+    for data in _raw(path, CHUNK_BYTES):
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _convert(text: str, newlines: Newlines) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if newlines == "unix" else text
+
+
+def _decoded(
+    path: Path, errors: Errors, observe: Callable[[bytes], object] | None, chunk_bytes: int
+) -> Iterator[str]:
+    """Decode incrementally: the bytes of a character cut in two wait for the next chunk."""
+    decoder = codecs.getincrementaldecoder("utf-8")("strict" if errors == "raise" else "replace")
+    offset, lines = 0, 0
+    for data in _raw(path, chunk_bytes):
+        if observe is not None:
+            observe(data)
+        waiting = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(data)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, error, offset - waiting, lines) from None
+        offset += len(data)
+        lines += text.count("\n")
+        yield text
+    waiting = len(decoder.getstate()[0])
+    try:
+        text = decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, error, offset - waiting, lines) from None
+    yield text
+
+
+def _not_utf8(
+    path: Path, error: UnicodeDecodeError, first_offset: int, lines_before: int
+) -> CharseqError:
+    """``first_offset`` and ``lines_before`` say where in the file ``error.object`` begins."""
+    line = lines_before + error.object[: error.start].count(b"\n") + 1
+    offset = first_offset + error.start
+    advice = "convert the file to UTF-8, or set `data.errors: replace` to read such bytes as U+FFFD"
+    if offset == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        advice = "it begins as UTF-16 does; convert it: iconv -f UTF-16 -t UTF-8"
+    return CharseqError(
+        f"{_name(path)}:{line}: byte 0x{error.object[error.start]:02x} at byte offset {offset} "
+        f"is not UTF-8 ({error.reason}); {advice}"
+    )
+
+
+def _raw(path: Path, chunk_bytes: int) -> Iterator[bytes]:
+    """The bytes of a regular file; a FIFO or a device is refused, as a text is read twice."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise CharseqError(f"{_name(path)}: there is no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _unreadable(path, error) from None
+    if stat.S_ISDIR(mode):
+        raise CharseqError(f"{_name(path)}: is a folder; name a text file in it")
+    if not stat.S_ISREG(mode):
+        raise CharseqError(f"{_name(path)}: is not a regular file; save the text to a file first")
+    try:
+        with path.open("rb") as file:
+            while data := file.read(chunk_bytes):
+                yield data
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> CharseqError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return CharseqError(f"{_name(path)}: cannot be read: {reason}")
+
+
+def _name(path: Path) -> str:
+    return escape(str(path))

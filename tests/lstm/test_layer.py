@@ -1,0 +1,301 @@
+"""Rungs 1, 2, 4 and 5 of the ladder of proofs: the LSTM against torch.nn.LSTM and autograd."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from charseq.errors import CharseqError
+from charseq.lstm.layer import LSTM
+from charseq.lstm.reference import lstm as reference_lstm
+
+Run = tuple[Tensor, Tensor, Tensor]
+
+
+def library_twin(ours: LSTM, **kwargs: Any) -> torch.nn.LSTM:
+    """torch.nn.LSTM with the weights of ours, copied unpermuted; its second bias is zero."""
+    twin = torch.nn.LSTM(
+        ours.input_size,
+        ours.hidden_size,
+        ours.num_layers,
+        bidirectional=ours.bidirectional,
+        dtype=ours.weight_ih_l0.dtype,
+        **kwargs,
+    )
+    missing, unexpected = twin.load_state_dict(ours.state_dict(), strict=False)
+    assert not unexpected
+    assert all(name.startswith("bias_hh") for name in missing)
+    with torch.no_grad():
+        for name in missing:
+            twin.get_parameter(name).zero_()
+    return twin
+
+
+def run_library(twin: torch.nn.LSTM, x: Tensor, state: Any, lengths: Tensor | None) -> Run:
+    if lengths is None:
+        output, (h, c) = twin(x, state)
+        return output, h, c
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+    packed_output, (h, c) = twin(packed, state)
+    output, _ = torch.nn.utils.rnn.pad_packed_sequence(packed_output, total_length=len(x))
+    return output, h, c
+
+
+def inputs(lstm: LSTM, steps: int, batch: int, seed: int = 0) -> tuple[Tensor, Any]:
+    generator = torch.Generator().manual_seed(seed)
+    like = lstm.weight_hh_l0
+    shape = (lstm.num_layers * (2 if lstm.bidirectional else 1), batch, lstm.hidden_size)
+
+    def draw(*size: int) -> Tensor:
+        return torch.randn(*size, generator=generator, dtype=torch.float64).to(like.dtype)
+
+    return draw(steps, batch, lstm.input_size), (draw(*shape), draw(*shape))
+
+
+def all_gradients(lstm: LSTM, x: Tensor, state: Any, lengths: Tensor | None) -> dict[str, Tensor]:
+    """Every gradient, under a random gradient on the outputs and on the final state."""
+    leaves = {"h_0": state[0].clone(), "c_0": state[1].clone()}
+    if x.is_floating_point():
+        leaves["x"] = x.clone()
+    for leaf in leaves.values():
+        leaf.requires_grad_()
+    output, final = lstm(leaves.get("x", x), (leaves["h_0"], leaves["c_0"]), lengths)
+    generator = torch.Generator().manual_seed(99)
+    results = (output, *final)
+    loss = sum(
+        (torch.randn(r.shape, generator=generator, dtype=torch.float64).to(r.dtype) * r).sum()
+        for r in results
+    )
+    wanted = leaves | dict(lstm.named_parameters())
+    assert isinstance(loss, Tensor)
+    return dict(zip(wanted, torch.autograd.grad(loss, list(wanted.values())), strict=True))
+
+
+def make(backend: str, bidirectional: bool = False, layers: int = 2, **kwargs: Any) -> LSTM:
+    torch.manual_seed(7)
+    lstm = LSTM(
+        5, 4, layers, bidirectional=bidirectional, backend=backend, forget_bias=0.5, **kwargs
+    )
+    return lstm.double()
+
+
+shapes = st.tuples(st.integers(1, 7), st.integers(1, 4), st.integers(1, 3), st.booleans())
+
+
+@pytest.mark.parametrize("backend", ["reference", "manual", "torch"])
+@given(shape=shapes, padded=st.booleans(), data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_outputs_and_final_states_are_those_of_nn_lstm(
+    backend: str, shape: tuple[int, int, int, bool], padded: bool, data: st.DataObject
+) -> None:
+    steps, batch, layers, bidirectional = shape
+    lstm = make(backend, bidirectional, layers)
+    x, state = inputs(lstm, steps, batch)
+    lengths = None
+    if padded:
+        drawn = data.draw(st.lists(st.integers(1, steps), min_size=batch, max_size=batch))
+        lengths = torch.tensor(drawn)
+    output, (h, c) = lstm(x, state, lengths)
+    wanted = run_library(library_twin(lstm), x, state, lengths)
+    torch.testing.assert_close((output, h, c), wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["manual", "torch"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("lengths", [None, [6, 1, 4]])
+@pytest.mark.parametrize("ids", [False, True])
+def test_every_gradient_is_that_of_autograd_through_the_reference(
+    backend: str, bidirectional: bool, lengths: list[int] | None, ids: bool
+) -> None:
+    lstm, reference = make(backend, bidirectional), make("reference", bidirectional)
+    x, state = inputs(lstm, 6, 3)
+    if ids:
+        x = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(1))
+    long = None if lengths is None else torch.tensor(lengths)
+    ours, wanted = all_gradients(lstm, x, state, long), all_gradients(reference, x, state, long)
+    assert set(ours) == {"h_0", "c_0", *([] if ids else ["x"]), *dict(lstm.named_parameters())}
+    for name, gradient in ours.items():
+        assert gradient.abs().max() > 1e-4, f"{name} is zero: it would pass any comparison"
+        torch.testing.assert_close(gradient, wanted[name], rtol=1e-10, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_padding_never_reaches_a_result_or_a_gradient(bidirectional: bool) -> None:
+    """A batch of mixed lengths gives each sequence exactly what it gets alone."""
+    lstm = make("manual", bidirectional)
+    lengths = [6, 1, 4]
+    x, state = inputs(lstm, 6, 3)
+    poisoned = x.clone()
+    for column, length in enumerate(lengths):
+        poisoned[length:, column] = 1e6
+    output, (h, c) = lstm(poisoned, state, torch.tensor(lengths))
+    for column, length in enumerate(lengths):
+        alone = slice(column, column + 1)
+        out_alone, (h_alone, c_alone) = lstm(
+            x[:length, alone], (state[0][:, alone], state[1][:, alone])
+        )
+        torch.testing.assert_close(output[:length, alone], out_alone, rtol=0, atol=1e-14)
+        torch.testing.assert_close(h[:, alone], h_alone, rtol=0, atol=1e-14)
+        torch.testing.assert_close(c[:, alone], c_alone, rtol=0, atol=1e-14)
+        assert (output[length:, column] == 0).all()
+    clean, dirty = (all_gradients(lstm, q, state, torch.tensor(lengths)) for q in (x, poisoned))
+    for name, gradient in clean.items():
+        torch.testing.assert_close(dirty[name], gradient, rtol=0, atol=1e-14, msg=name)
+
+
+@pytest.mark.parametrize("backend", ["reference", "manual", "torch"])
+def test_ids_are_one_hot_vectors(backend: str) -> None:
+    lstm = make(backend)
+    ids = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(3))
+    one_hot = torch.nn.functional.one_hot(ids, 5).double()
+    torch.testing.assert_close(lstm(ids), lstm(one_hot), rtol=1e-14, atol=1e-14)
+    _, state = inputs(lstm, 6, 3)
+    by_id, by_product = (all_gradients(lstm, q, state, None) for q in (ids, one_hot))
+    for name, gradient in by_id.items():
+        torch.testing.assert_close(gradient, by_product[name], rtol=1e-12, atol=1e-13, msg=name)
+
+
+@pytest.mark.parametrize("size", [(20, 8, 24), (60, 5, 96)])
+def test_float32_is_at_most_twice_as_far_from_float64_as_the_kernel_of_torch(
+    size: tuple[int, int, int],
+) -> None:
+    steps, batch, hidden = size
+    errors = {}
+    for backend in ("manual", "torch"):
+        worst: dict[str, float] = {}
+        for seed in range(3):
+            torch.manual_seed(seed)
+            exact = LSTM(5, hidden, 2, backend="reference", forget_bias=1.0).double()
+            rounded = LSTM(5, hidden, 2, backend=backend)
+            rounded.load_state_dict(exact.state_dict())
+            exact.load_state_dict(rounded.state_dict())  # the very same weights
+            x, state = inputs(rounded, steps, batch, seed)
+            wanted = all_gradients(exact, x.double(), (state[0].double(), state[1].double()), None)
+            found = all_gradients(rounded, x, state, None)
+            for name, gradient in wanted.items():
+                error = (found[name].double() - gradient).norm() / gradient.norm()
+                worst[name] = max(worst.get(name, 0.0), error.item())
+        errors[backend] = worst
+    for name, error in errors["manual"].items():
+        assert 0 < error <= 2 * errors["torch"][name], name
+
+
+def test_manual_passes_finite_differences() -> None:
+    """Rung 3: torch.autograd.gradcheck, float64, ids and features, padded and not."""
+    lstm = make("manual", bidirectional=True)
+    names = [name for name, _ in lstm.named_parameters()]
+    x, state = inputs(lstm, 3, 2)
+    for lengths in (None, torch.tensor([3, 2])):
+
+        def outputs(
+            x: Tensor, h: Tensor, c: Tensor, *weights: Tensor, lengths: Tensor | None = lengths
+        ) -> Run:
+            parameters = dict(zip(names, weights, strict=True))
+            output, (h_n, c_n) = torch.func.functional_call(lstm, parameters, (x, (h, c), lengths))
+            return output, h_n, c_n
+
+        leaves = [leaf.clone().requires_grad_() for leaf in (x, *state)]
+        assert torch.autograd.gradcheck(outputs, (*leaves, *lstm.parameters()))
+
+
+def test_one_step_at_a_time_is_the_whole_sequence() -> None:
+    lstm = make("manual")
+    ids = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(3))
+    whole, final = lstm(ids)
+    state = lstm.zero_state(3)
+    for t, row in enumerate(ids):
+        output, state, gates = lstm.step(row, state)
+        torch.testing.assert_close(output, whole[t], rtol=1e-12, atol=1e-12)
+        assert len(gates) == 2
+    torch.testing.assert_close(state, final, rtol=1e-12, atol=1e-12)
+
+
+def test_the_gates_explain_the_state() -> None:
+    lstm = make("manual", layers=1)
+    x, (h, c) = inputs(lstm, 1, 3)
+    h_1, c_1, gates = lstm.cell(0)(x[0], (h[0], c[0]))
+    torch.testing.assert_close(c_1, gates.f * c[0] + gates.i * gates.g)
+    torch.testing.assert_close(h_1, gates.o * torch.tanh(c_1))
+    z_f = (x[0] @ lstm.weight_ih_l0.T + h[0] @ lstm.weight_hh_l0.T + lstm.bias_ih_l0)[:, 4:8]
+    torch.testing.assert_close(gates.f, 1 / (1 + torch.exp(-z_f)))
+
+
+def test_a_second_derivative_is_refused_in_words() -> None:
+    lstm = make("manual")
+    output, _ = lstm(torch.zeros(2, 1, dtype=torch.int64))
+    with pytest.raises(CharseqError, match="backend='reference'"):
+        torch.autograd.grad(output.sum(), lstm.weight_hh_l0, create_graph=True)
+
+
+def test_the_forget_gate_starts_open() -> None:
+    lstm = LSTM(3, 4, 2, forget_bias=1.5)
+    for bias in (lstm.bias_ih_l0, lstm.bias_ih_l1):
+        assert bias.view(4, 4).tolist() == [[0.0] * 4, [1.5] * 4, [0.0] * 4, [0.0] * 4]
+    assert lstm.weight_hh_l1.abs().max() <= 0.5
+
+
+@pytest.fixture
+def dropped() -> Iterator[Tensor]:
+    """What layer 2 sees of a first layer whose output is constant, under dropout 0.5."""
+    seen: list[Tensor] = []
+    torch.manual_seed(0)
+    lstm = LSTM(3, 64, 2, dropout=0.5, locked_dropout=True)
+    from charseq.lstm import layer
+
+    real = layer.BACKENDS["manual"]
+
+    def spy(x: Tensor, *rest: Any) -> Any:
+        seen.append(x)
+        return real(x, *rest)
+
+    layer.BACKENDS["manual"] = spy
+    try:
+        lstm(torch.zeros(9, 2, dtype=torch.int64))
+        yield seen[1]
+    finally:
+        layer.BACKENDS["manual"] = real
+
+
+def test_locked_dropout_drops_the_same_units_at_every_time_step(dropped: Tensor) -> None:
+    kept = dropped != 0
+    assert (kept == kept[0]).all()
+    assert 0.3 < kept[0].float().mean() < 0.7
+    assert not (kept[0, 0] == kept[0, 1]).all()  # each sequence has its own mask
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m: m(torch.zeros(3, 2, 4)), "4 features, not 5"),
+        (lambda m: m(torch.zeros(3, dtype=torch.int64)), "is not .T, B. ids"),
+        (lambda m: m(torch.zeros(0, 2, 5)), "at least 1"),
+        (lambda m: m(torch.zeros(3, 2, 5), (torch.zeros(2, 1, 4), torch.zeros(2, 2, 4))), "h_0"),
+        (lambda m: m(torch.zeros(3, 2, 5), None, torch.tensor([3])), "lengths"),
+        (lambda m: m(torch.zeros(3, 2, 5), None, torch.tensor([4, 1])), "between 1 and T = 3"),
+        (lambda m: LSTM(0, 3), "at least 1"),
+        (lambda m: LSTM(3, 3, dropout=1.0), "dropout"),
+        (lambda m: LSTM(3, 3, backend="cudnn"), "no backend 'cudnn'"),
+    ],
+)
+def test_a_wrong_shape_is_named(call: Any, words: str) -> None:
+    with pytest.raises(CharseqError, match=words):
+        call(LSTM(5, 4, 2))
+
+
+def test_reference_unrolls_over_one_hot_vectors_without_gathering() -> None:
+    """The definition itself is checked against the equations, written once more by hand."""
+    torch.manual_seed(0)
+    w_ih, w_hh, b = torch.randn(8, 3).double(), torch.randn(8, 2).double(), torch.randn(8).double()
+    h = c = torch.zeros(1, 2, dtype=torch.float64)
+    ids = torch.tensor([[2], [0], [1]])
+    output, _, _ = reference_lstm(ids, (h, c), w_ih, w_hh, b)
+    for t, ident in enumerate([2, 0, 1]):
+        z = w_ih[:, ident] + w_hh @ h[0] + b
+        i, f, g, o = 1 / (1 + (-z[:2]).exp()), 1 / (1 + (-z[2:4]).exp()), z[4:6].tanh(), z[6:]
+        c = f * c + i * g
+        h = c.tanh() / (1 + (-o).exp())
+        torch.testing.assert_close(output[t], h)
