@@ -40,12 +40,37 @@ def project(x: Tensor, weight_ih: Tensor, bias_ih: Tensor) -> Tensor:
     """
     if x.is_floating_point():
         return nn.functional.linear(x, weight_ih, bias_ih)
-    return nn.functional.embedding(x, weight_ih.t()) + bias_ih
+    if x.numel() < weight_ih.shape[1]:  # a few columns are read where they stand
+        return nn.functional.embedding(x, weight_ih.t()) + bias_ih
+    return nn.functional.embedding(x, weight_ih.t().contiguous() + bias_ih)
 
 
 def padding_mask(lengths: Tensor, steps: int) -> Tensor:
     """(T, B, 1) bool: True where step t is inside a sequence of ``lengths`` (B,)."""
     return (torch.arange(steps, device=lengths.device)[:, None] < lengths)[:, :, None]
+
+
+def step(
+    x: Tensor, state: State, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor
+) -> tuple[Tensor, Tensor, Gates]:
+    """One time step. ``x``: (B, I) float or (B,) ids; ``state``: h_{t-1} and c_{t-1}, (B, H).
+
+    Returns h_t and c_t (B, H), and the four gates.
+    """
+    h, c = state
+    # 1. z_t = W_ih x_t + b + W_hh h_{t-1}                          (B, 4H)
+    z = project(x, weight_ih, bias_ih) + h @ weight_hh.t()
+    z_i, z_f, z_g, z_o = z.chunk(4, dim=-1)
+    # 2. the gates                                                  (B, H)
+    i = torch.sigmoid(z_i)  # how much of the candidate comes in
+    f = torch.sigmoid(z_f)  # how much of the memory stays
+    g = torch.tanh(z_g)  # what could be written
+    o = torch.sigmoid(z_o)  # how much of the memory is shown
+    # 3. c_t = f_t * c_{t-1} + i_t * g_t                            (B, H)
+    c = f * c + i * g
+    # 4. h_t = o_t * tanh(c_t)                                      (B, H)
+    h = o * torch.tanh(c)
+    return h, c, Gates(i, f, g, o)
 
 
 class LSTMCell(nn.Module):
@@ -73,17 +98,4 @@ class LSTMCell(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, Gates]:
         """Return h_t (B, H), c_t (B, H) and the four gates."""
-        h, c = state
-        # 1. z_t = W_ih x_t + b + W_hh h_{t-1}                          (B, 4H)
-        z = project(x, self.weight_ih, self.bias_ih) + h @ self.weight_hh.t()
-        z_i, z_f, z_g, z_o = z.chunk(4, dim=-1)
-        # 2. the gates                                                  (B, H)
-        i = torch.sigmoid(z_i)  # how much of the candidate comes in
-        f = torch.sigmoid(z_f)  # how much of the memory stays
-        g = torch.tanh(z_g)  # what could be written
-        o = torch.sigmoid(z_o)  # how much of the memory is shown
-        # 3. c_t = f_t * c_{t-1} + i_t * g_t                            (B, H)
-        c = f * c + i * g
-        # 4. h_t = o_t * tanh(c_t)                                      (B, H)
-        h = o * torch.tanh(c)
-        return h, c, Gates(i, f, g, o)
+        return step(x, state, self.weight_ih, self.weight_hh, self.bias_ih)

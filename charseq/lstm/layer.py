@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from charseq.errors import CharseqError
 from charseq.lstm import library, manual, reference
-from charseq.lstm.cell import Gates, LSTMCell, State
+from charseq.lstm.cell import Gates, LSTMCell, State, step
 
 BACKENDS: dict[str, Callable[..., tuple[Tensor, Tensor, Tensor]]] = {
     "manual": manual.lstm,
@@ -98,7 +98,8 @@ class LSTM(nn.Module):
         self._check(x, state, lengths)
         run = BACKENDS[self.resolve_backend(x.device)]
         h_0, c_0 = self.zero_state(x.shape[1]) if state is None else state
-        h_n, c_n = [], []
+        h_n: list[Tensor] = []
+        c_n: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer > 0:
                 x = drop(x, self.dropout, training=self.training, locked=self.locked_dropout)
@@ -125,7 +126,8 @@ class LSTM(nn.Module):
             raise CharseqError("LSTM.step: a bidirectional LSTM needs the whole sequence")
         h_n, c_n, gates = [], [], []
         for layer in range(self.num_layers):
-            x, c, layer_gates = self.cell(layer)(x, (state[0][layer], state[1][layer]))
+            h_c = (state[0][layer], state[1][layer])
+            x, c, layer_gates = step(x, h_c, *self._weights(layer, ""))
             h_n.append(x)
             c_n.append(c)
             gates.append(layer_gates)
@@ -137,7 +139,7 @@ class LSTM(nn.Module):
 
     def zero_state(self, batch_size: int) -> State:
         """h_0 and c_0 of zeros, (num_layers * directions, B, H)."""
-        like = self.weight_hh_l0
+        like = self.get_parameter("weight_hh_l0")
         shape = (self.num_layers * len(self._suffixes), batch_size, self.hidden_size)
         return like.new_zeros(shape), like.new_zeros(shape)
 

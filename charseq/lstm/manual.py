@@ -14,12 +14,11 @@ What makes it fast, and what it costs in readability:
   four gates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from charseq.errors import CharseqError
 from charseq.lstm.cell import State, padding_mask, project
@@ -37,14 +36,14 @@ def lstm(
 
     Raises ``CharseqError`` when its backward pass is itself to be differentiated.
     """
-    output, h, c = _ManualLSTM.apply(x, *state, weight_ih, weight_hh, bias_ih, lengths)
-    return output, h, c
+    run: Callable[..., tuple[Tensor, Tensor, Tensor]] = _ManualLSTM.apply
+    return run(x, *state, weight_ih, weight_hh, bias_ih, lengths)
 
 
 class _ManualLSTM(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         x: Tensor,
         h_0: Tensor,
         c_0: Tensor,

@@ -6,7 +6,7 @@ Slow and plain on purpose; ``manual.py`` has to agree with it in every output an
 import torch
 from torch import Tensor, nn
 
-from charseq.lstm.cell import LSTMCell, State, padding_mask
+from charseq.lstm.cell import State, padding_mask, step
 
 
 def lstm(
@@ -26,13 +26,11 @@ def lstm(
     """
     if not x.is_floating_point():
         x = nn.functional.one_hot(x, weight_ih.shape[1]).to(weight_ih.dtype)
-    parameters = {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih}
-    cell = LSTMCell(weight_ih.shape[1], weight_hh.shape[1])
     mask = None if lengths is None else padding_mask(lengths, x.shape[0])
     h, c = state
     outputs = []
     for t in range(x.shape[0]):
-        h_t, c_t, _ = torch.func.functional_call(cell, parameters, (x[t], (h, c)))
+        h_t, c_t, _ = step(x[t], (h, c), weight_ih, weight_hh, bias_ih)
         if mask is None:
             h, c, output = h_t, c_t, h_t
         else:

@@ -1,0 +1,1 @@
+"""Models: what is trained and decoded, built from a configuration, and kept in a file."""

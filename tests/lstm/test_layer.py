@@ -23,7 +23,7 @@ def library_twin(ours: LSTM, **kwargs: Any) -> torch.nn.LSTM:
         ours.hidden_size,
         ours.num_layers,
         bidirectional=ours.bidirectional,
-        dtype=ours.weight_ih_l0.dtype,
+        dtype=ours.get_parameter("weight_ih_l0").dtype,
         **kwargs,
     )
     missing, unexpected = twin.load_state_dict(ours.state_dict(), strict=False)
@@ -47,7 +47,7 @@ def run_library(twin: torch.nn.LSTM, x: Tensor, state: Any, lengths: Tensor | No
 
 def inputs(lstm: LSTM, steps: int, batch: int, seed: int = 0) -> tuple[Tensor, Any]:
     generator = torch.Generator().manual_seed(seed)
-    like = lstm.weight_hh_l0
+    like = lstm.get_parameter("weight_hh_l0")
     shape = (lstm.num_layers * (2 if lstm.bidirectional else 1), batch, lstm.hidden_size)
 
     def draw(*size: int) -> Tensor:
@@ -220,7 +220,10 @@ def test_the_gates_explain_the_state() -> None:
     h_1, c_1, gates = lstm.cell(0)(x[0], (h[0], c[0]))
     torch.testing.assert_close(c_1, gates.f * c[0] + gates.i * gates.g)
     torch.testing.assert_close(h_1, gates.o * torch.tanh(c_1))
-    z_f = (x[0] @ lstm.weight_ih_l0.T + h[0] @ lstm.weight_hh_l0.T + lstm.bias_ih_l0)[:, 4:8]
+    w_ih, w_hh, b = (
+        lstm.get_parameter(f"{kind}_l0")[4:8] for kind in ("weight_ih", "weight_hh", "bias_ih")
+    )
+    z_f = x[0] @ w_ih.T + h[0] @ w_hh.T + b
     torch.testing.assert_close(gates.f, 1 / (1 + torch.exp(-z_f)))
 
 
@@ -228,14 +231,15 @@ def test_a_second_derivative_is_refused_in_words() -> None:
     lstm = make("manual")
     output, _ = lstm(torch.zeros(2, 1, dtype=torch.int64))
     with pytest.raises(CharseqError, match="backend='reference'"):
-        torch.autograd.grad(output.sum(), lstm.weight_hh_l0, create_graph=True)
+        torch.autograd.grad(output.sum(), lstm.get_parameter("weight_hh_l0"), create_graph=True)
 
 
 def test_the_forget_gate_starts_open() -> None:
     lstm = LSTM(3, 4, 2, forget_bias=1.5)
-    for bias in (lstm.bias_ih_l0, lstm.bias_ih_l1):
+    for layer in (0, 1):
+        bias = lstm.get_parameter(f"bias_ih_l{layer}")
         assert bias.view(4, 4).tolist() == [[0.0] * 4, [1.5] * 4, [0.0] * 4, [0.0] * 4]
-    assert lstm.weight_hh_l1.abs().max() <= 0.5
+    assert lstm.get_parameter("weight_hh_l1").abs().max() <= 0.5
 
 
 @pytest.fixture
