@@ -157,7 +157,7 @@ class TrainConfig(Section):
     max_steps: int | None = Field(
         5000,
         ge=1,
-        description="stop after so many updates; the first limit reached counts",
+        description="stop after so many updates; null once another limit is set",
         json_schema_extra={"unit": "steps"},
     )
     max_epochs: float | None = Field(
@@ -251,6 +251,16 @@ class TrainConfig(Section):
         json_schema_extra={"unit": "evaluations"},
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of dropout")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_limit_yields(cls, data: Any) -> Any:
+        """A file that says max_epochs or max_minutes, and only that, means just that."""
+        if isinstance(data, dict) and "max_steps" not in data:
+            others = (data.get("max_epochs"), data.get("max_minutes"))
+            if any(limit is not None for limit in others):
+                return {**data, "max_steps": None}
+        return data
 
     def _mistakes(self) -> Iterator[str]:
         if self.max_steps is None and self.max_epochs is None:

@@ -1,0 +1,62 @@
+# Everything a newcomer needs; `make` alone explains it. Only Python 3.11 or newer has to be there.
+
+PYTHON ?= python3
+VENV   ?= .venv
+CONFIG ?= configs/stdlib.yaml
+# More words for `charseq train`, as in: make train ARGS="--set train.max_steps=50"
+ARGS   ?=
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install train test lint format typecheck gradcheck bench docs clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(BIN)/charseq ## make .venv and install charseq into it
+
+train: $(BIN)/charseq ## train configs/stdlib.yaml, about two minutes (CONFIG=…, ARGS=…)
+	$(BIN)/charseq train $(CONFIG) --resume $(ARGS)
+
+test: $(VENV)/test ## run the tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/dev ## style, and which layer imports which
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev ## rewrite the code in its style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+typecheck: $(VENV)/dev ## mypy, strict
+	$(BIN)/mypy
+
+gradcheck: $(BIN)/charseq ## prove the hand-derived backward pass
+	$(BIN)/charseq gradcheck $(ARGS)
+
+bench: $(VENV)/dev ## speed of a training step against torch.nn.LSTM
+	$(BIN)/python benchmarks/train_speed.py $(ARGS)
+
+docs: $(BIN)/charseq ## regenerate the pages that come from the code
+	$(BIN)/python docs/generate.py
+
+clean: ## remove .venv and caches; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache .coverage
+	find charseq tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "charseq needs Python 3.11 or newer; say which: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The constraints give the tested versions; without them pip would take the newest torch.
+$(BIN)/charseq: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/test $(VENV)/dev: $(VENV)/%: $(BIN)/charseq
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@ $(BIN)/charseq

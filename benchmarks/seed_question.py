@@ -1,0 +1,315 @@
+"""Why did that listing print only spaces? Train it with each of its faults, and without.
+
+    python benchmarks/seed_question.py
+    python benchmarks/seed_question.py --plot docs/images/seed_question.svg --json answer.json
+
+One text of 101 characters is one sequence of 100 inputs; an LSTM of 32 units learns it by heart, or
+not, in 600 full-batch steps, with the backward pass of ``charseq/lstm/faults.py``. The loss is the
+sum over the text, as in the listing. About three minutes on two cores. ``docs/lstm.md`` reads the
+result.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor, nn
+
+from charseq.lstm.cell import LSTMCell
+from charseq.lstm.faults import loss_and_gradients
+
+TEXT = (
+    "the rain fell all night and by morning the river ran over the road"
+    " so we stayed in and read and slept"
+)
+SYMBOLS = sorted(set(TEXT))
+IDS = torch.tensor([SYMBOLS.index(symbol) for symbol in TEXT])[:, None]  # (T + 1, 1)
+INPUTS, TARGETS = IDS[:-1], IDS[1:]
+HIDDEN = 32
+SAMPLE = 30  # characters printed
+CURVE = 10  # steps between two points of a curve
+
+OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
+    "Adam 0.01": lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+    "SGD 0.01": lambda parameters: torch.optim.SGD(parameters, lr=0.01),
+}
+
+SOFTMAX, TANH, ONES = "softmax-derivative", "tanh-of-raw-cell", "ones-initial-state"
+WORKAROUND = "no-hidden-gradient"
+VARIANTS = {
+    "as listed": (SOFTMAX, TANH, ONES),
+    "workaround": (SOFTMAX, TANH, ONES, WORKAROUND),
+    f"mended: {SOFTMAX}": (TANH, ONES),
+    f"mended: {TANH}": (SOFTMAX, ONES),
+    f"mended: {ONES}": (SOFTMAX, TANH),
+    "all mended": (),
+    f"only {SOFTMAX}": (SOFTMAX,),
+    f"only {TANH}": (TANH,),
+    f"only {ONES}": (ONES,),
+    f"only {WORKAROUND}": (WORKAROUND,),
+}
+PLOTTED = 6  # the first of them
+
+Parameters = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One training run."""
+
+    variant: str
+    optimizer: str
+    seed: int
+    bpc: float | None  # bits per character after the last step; None if it diverged
+    diverged: int | None  # the first step whose loss was not finite
+    curve: list[float | None]  # bits per character at every tenth step
+    sample: str  # greedy, from the first character of the text
+    largest_cell: float | None  # largest |c_t| while the text is read, after training
+    error_kept: float  # |(p - y) p (1 - p)| / |p - y| before the first step
+    cosine: float | None  # between this gradient and the true one, before the last step
+
+
+def initial(seeds: int) -> Parameters:
+    """Uniform weights, as ``nn.LSTM``, and zero biases; seeds side by side in front: (R, ...)."""
+    runs = []
+    for seed in range(seeds):
+        generator = torch.Generator().manual_seed(seed)
+
+        def uniform(*shape: int, generator: torch.Generator = generator) -> Tensor:
+            draw = torch.rand(*shape, generator=generator, dtype=torch.float64)
+            return (2 * draw - 1) / math.sqrt(HIDDEN)
+
+        runs.append(
+            {
+                "weight_ih_l0": uniform(4 * HIDDEN, len(SYMBOLS)),
+                "weight_hh_l0": uniform(4 * HIDDEN, HIDDEN),
+                "bias_ih_l0": torch.zeros(4 * HIDDEN, dtype=torch.float64),
+                "weight_out": uniform(len(SYMBOLS), HIDDEN),
+                "bias_out": torch.zeros(len(SYMBOLS), dtype=torch.float64),
+            }
+        )
+    return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
+
+
+def gradients(parameters: Parameters, faults: Iterable[str]) -> tuple[Tensor, Parameters]:
+    """Loss (R,), a sum in nats, and gradients of R runs at once."""
+    named = frozenset(faults)
+    zero = torch.zeros(1, 1, HIDDEN, dtype=torch.float64)
+
+    def one(run: Parameters) -> tuple[Tensor, Parameters]:
+        leaves = {**run, "h_0": zero, "c_0": zero}
+        loss, found = loss_and_gradients(leaves, INPUTS, TARGETS, faults=named)
+        return loss, {name: found[name] for name in run}
+
+    with torch.no_grad():
+        found: tuple[Tensor, Parameters] = torch.func.vmap(one)(parameters)
+    return found
+
+
+def train(variant: str, seeds: int, steps: int) -> list[Result]:
+    """Every seed with every optimizer, side by side."""
+    torch.set_num_threads(1)
+    faults = VARIANTS[variant]
+    groups = [initial(seeds) for _ in OPTIMIZERS]
+    optimizers = [
+        make(list(group.values())) for make, group in zip(OPTIMIZERS.values(), groups, strict=True)
+    ]
+    losses = []
+    for step in range(steps + 1):
+        parameters = {name: torch.cat([group[name] for group in groups]) for name in groups[0]}
+        loss, found = gradients(parameters, faults)
+        losses.append(loss / len(TARGETS) / math.log(2))
+        if step == steps:
+            break
+        last = parameters, found
+        for k, (optimizer, group) in enumerate(zip(optimizers, groups, strict=True)):
+            for name, parameter in group.items():
+                parameter.grad = found[name][k * seeds : (k + 1) * seeds]
+            optimizer.step()
+    bpc = torch.stack(losses)  # (steps + 1, R)
+    cosines = cosine(last[1], gradients(last[0], ())[1])
+    kept = error_kept(initial(seeds))
+    results = []
+    for run in range(bpc.shape[1]):
+        one = {name: parameter[run] for name, parameter in parameters.items()}
+        bad = (~bpc[:, run].isfinite()).nonzero().flatten().tolist()
+        sample, largest = ("", None) if bad else (greedy(one), largest_cell(one))
+        results.append(
+            Result(
+                variant=variant,
+                optimizer=list(OPTIMIZERS)[run // seeds],
+                seed=run % seeds,
+                bpc=None if bad else bpc[-1, run].item(),
+                diverged=bad[0] if bad else None,
+                curve=[x if math.isfinite(x) else None for x in bpc[::CURVE, run].tolist()],
+                sample=sample,
+                largest_cell=largest,
+                error_kept=kept[run % seeds],
+                cosine=None if bad else cosines[run].item(),
+            )
+        )
+    return results
+
+
+def cosine(found: Parameters, true: Parameters) -> Tensor:
+    """Of the angle between two gradients over all parameters, (R,)."""
+    a, b = (torch.cat([g.flatten(1) for g in each.values()], dim=1) for each in (found, true))
+    return nn.functional.cosine_similarity(a, b, dim=1)
+
+
+def read(run: Parameters, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Logits (T, V) and cell states (T, H) of one run over a text."""
+    cell = LSTMCell.sharing(
+        *(nn.Parameter(run[name]) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"))
+    )
+    h = c = torch.zeros(1, HIDDEN, dtype=torch.float64)
+    logits, cells = [], []
+    with torch.no_grad():
+        for ident in ids:
+            h, c, _ = cell(torch.tensor([ident]), (h, c))
+            logits.append((h @ run["weight_out"].t() + run["bias_out"])[0])
+            cells.append(c[0])
+    return torch.stack(logits), torch.stack(cells)
+
+
+def greedy(run: Parameters) -> str:
+    """The likeliest character after those so far, again and again."""
+    ids = [int(IDS[0])]
+    while len(ids) <= SAMPLE:
+        logits, _ = read(run, ids)
+        ids.append(int(logits[-1].argmax()))
+    return "".join(SYMBOLS[ident] for ident in ids[1:])
+
+
+def largest_cell(run: Parameters) -> float:
+    return read(run, INPUTS.flatten().tolist())[1].abs().max().item()
+
+
+def error_kept(parameters: Parameters) -> list[float]:
+    """What is left of the error p - y behind the factor p (1 - p), by norm, for each run."""
+    kept = []
+    for run in range(len(parameters["bias_out"])):
+        one = {name: parameter[run] for name, parameter in parameters.items()}
+        p = read(one, INPUTS.flatten().tolist())[0].softmax(dim=1)
+        error = p - nn.functional.one_hot(TARGETS.flatten(), len(SYMBOLS))
+        kept.append(((error * p * (1 - p)).norm() / error.norm()).item())
+    return kept
+
+
+def entropy() -> float:
+    """Bits per character of one who knows only how often each character comes."""
+    share = torch.bincount(TARGETS.flatten()).double() / len(TARGETS)
+    return -(share[share > 0] * share[share > 0].log2()).sum().item()
+
+
+def spread(values: Iterable[float | None], form: str) -> str:
+    """Mean and range of the finite ones."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    mean, low, high = sum(known) / len(known), min(known), max(known)
+    return f"{mean:{form}} ({low:{form}}–{high:{form}})"
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    kept = spread((result.error_kept for result in results), ".3f")
+    console.print(f"by letter frequency alone: {entropy():.2f} bits per character")
+    console.print(f"p (1 - p) leaves of the first error, by norm: {kept}")
+    for optimizer in OPTIMIZERS:
+        table = Table(title=optimizer, title_justify="left", box=None, pad_edge=False)
+        table.add_column("backward pass", no_wrap=True)
+        table.add_column("bits per character", no_wrap=True)
+        table.add_column("max |c|", justify="right", no_wrap=True)
+        table.add_column("cosine", justify="right", no_wrap=True)
+        table.add_column("spaces", justify="right", no_wrap=True)
+        table.add_column("greedy sample, seed 0", no_wrap=True)
+        for variant in VARIANTS:
+            runs = [r for r in results if (r.variant, r.optimizer) == (variant, optimizer)]
+            bpc = spread((run.bpc for run in runs), ".3f")
+            diverged = sum(run.diverged is not None for run in runs)
+            cells = [run.largest_cell for run in runs if run.largest_cell is not None]
+            cosines = [run.cosine for run in runs if run.cosine is not None]
+            printed = "".join(run.sample for run in runs)
+            table.add_row(
+                variant,
+                f"{bpc}, {diverged} diverged" if diverged else bpc,
+                f"{max(cells):.1f}" if cells else "-",
+                f"{sum(cosines) / len(cosines):.2f}" if cosines else "-",
+                f"{printed.count(' ') / len(printed):.0%}" if printed else "-",
+                f"|{runs[0].sample}|",
+            )
+        console.print(table, soft_wrap=True)
+
+
+def plot(results: Sequence[Result], file: Path) -> None:
+    """Bits per character by step: the median of the seeds, and their range."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "charseq"  # the same drawing is the same file
+    figure, axes = plt.subplots(1, len(OPTIMIZERS), figsize=(10, 4), sharey=True)
+    for axis, optimizer in zip(axes, OPTIMIZERS, strict=True):
+        for variant in list(VARIANTS)[:PLOTTED]:
+            runs = [r for r in results if (r.variant, r.optimizer) == (variant, optimizer)]
+            points = torch.tensor([[math.nan if x is None else x for x in r.curve] for r in runs])
+            at = [CURVE * k for k in range(points.shape[1])]
+            median = points.nanmedian(dim=0).values
+            low = points.nan_to_num(math.inf).amin(dim=0)
+            high = points.nan_to_num(-math.inf).amax(dim=0)
+            (line,) = axis.plot(at, median.tolist(), label=variant)
+            axis.fill_between(at, low.tolist(), high.tolist(), color=line.get_color(), alpha=0.15)
+        axis.axhline(entropy(), color="grey", linestyle=":", label="letter frequencies alone")
+        axis.set(title=optimizer, xlabel="step", yscale="log")
+    axes[0].set_ylabel("bits per character")
+    axes[-1].legend(fontsize="small")
+    figure.tight_layout()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
+    plt.close(figure)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every run")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves, .svg or .png")
+    options = parser.parse_args(arguments)
+    if min(options.seeds, options.steps, options.jobs) < 1:
+        parser.error("--seeds, --steps and --jobs must be at least 1")
+
+    work = list(VARIANTS), [options.seeds] * len(VARIANTS), [options.steps] * len(VARIANTS)
+    results: list[Result] = []
+    progress = Console(stderr=True)
+    if options.jobs == 1:
+        for found in track(map(train, *work), "training", len(VARIANTS), console=progress):
+            results += found
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+            for found in track(pool.map(train, *work), "training", len(VARIANTS), console=progress):
+                results += found
+    show(results, Console(highlight=False, markup=False))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+    if options.plot:
+        plot(results, options.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""What several commands draw: errors, and a training as it runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from charseq.text.characters import escape
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from charseq.training.events import Evaluated, Event, Saved, Started, Step, Stopped
+
+LN2 = 0.6931471805599453
+
+
+def show_error(error: Exception) -> None:
+    """On standard error, red on a terminal; a hostile text cannot send it control characters."""
+    console = Console(stderr=True, highlight=False)
+    lines = [escape(line) for line in str(error).splitlines()]
+    console.print(Text("\n".join(["error: " + lines[0], *lines[1:]]), style="red"), soft_wrap=True)
+
+
+class TrainingDisplay:
+    """Draws the events of a training: a live line on a terminal, plain lines where it is piped."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._loss: float | None = None
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Inside, a terminal has a progress line at its lower edge."""
+        if not self.console.is_terminal:
+            yield
+            return
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        narrow = self.console.width < 100
+        self._progress = Progress(
+            TextColumn("{task.fields[count]}"),
+            BarColumn(bar_width=8 if narrow else None),
+            TextColumn("{task.fields[loss]}", style="bold"),
+            TextColumn("{task.fields[speed]}", style="cyan"),
+            TextColumn("{task.fields[left]}", style="dim"),
+            console=self.console,
+            expand=not narrow,
+            transient=True,
+        )
+        with self._progress:
+            yield
+        self._progress = None
+
+    def show(self, event: "Event") -> None:
+        """Draw one event."""
+        from charseq.training import events
+
+        match event:
+            case events.Started():
+                self._started(event)
+            case events.Step():
+                self._step(event)
+            case events.Evaluated():
+                self._evaluated(event)
+            case events.Saved():
+                self._saved(event)
+            case events.Stopped():
+                self._stopped(event)
+
+    def _print(self, text: str, style: str = "") -> None:
+        self.console.print(Text(text, style=style), soft_wrap=True)
+
+    def _started(self, event: "Started") -> None:
+        self._print(
+            f"{escape(str(event.run))}: {event.parameters:,} weights, {event.vocab_size} symbols,"
+            f" {event.train_characters:,} characters to train on,"
+            f" {event.valid_characters:,} to validate"
+        )
+        self._print(
+            f"{event.device}, backend {event.backend}, {event.steps_per_epoch:,} steps an epoch",
+            style="dim",
+        )
+        if event.notice:
+            self._print(event.notice, style="yellow")
+        if event.step:
+            self._print(f"resumed after step {event.step:,}", style="yellow")
+        if self._progress:
+            self._task = self._progress.add_task(
+                "train",
+                total=event.total_steps,
+                completed=event.step,
+                count=_count(event.step, event.total_steps),
+                loss="",
+                speed="",
+                left="",
+            )
+        self._total = event.total_steps
+
+    def _step(self, event: "Step") -> None:
+        self._loss = event.loss
+        left = "" if event.seconds_left is None else f"{clock(event.seconds_left)} left"
+        loss = f"loss {event.loss:.3f}  bpc {event.loss / LN2:.3f}"
+        speed = f"{event.chars_per_second:,.0f} chars/s"
+        count = _count(event.step, self._total)
+        if self._progress and self._task is not None:
+            self._progress.update(
+                self._task, completed=event.step, count=count, loss=loss, speed=speed, left=left
+            )
+        elif not self.console.is_terminal:
+            self._print("  ".join(filter(None, [count, loss, speed, left])))
+
+    def _evaluated(self, event: "Evaluated") -> None:
+        train = "" if self._loss is None else f"  train {self._loss:.4f}"
+        score = event.score
+        best = "  best so far" if event.is_best else ""
+        self._print(
+            f"step {event.step:>6,}  {clock(event.seconds)}{train}"
+            f"  valid {score.nats:.4f} nats, {score.bpc:.3f} bpc{best}",
+            style="green" if event.is_best else "",
+        )
+
+    def _saved(self, event: "Saved") -> None:
+        if not self.console.is_terminal:
+            self._print(f"saved {escape(str(event.path))}")
+
+    def _stopped(self, event: "Stopped") -> None:
+        text = f"stopped after {event.step:,} steps and {clock(event.seconds)}: {event.reason}"
+        if event.best_nats is not None:
+            text += (
+                f"\nbest: {event.best_nats:.4f} nats per character,"
+                f" {event.best_nats / LN2:.3f} bpc, at step {event.best_step:,}"
+            )
+        self._print(text, style="bold")
+
+
+def clock(seconds: float) -> str:
+    """A duration as 1:02:03 or 2:03."""
+    text = str(timedelta(seconds=round(seconds)))
+    return text.removeprefix("0:").removeprefix("0") if seconds < 3600 else text
+
+
+def _count(step: int, total: int | None) -> str:
+    return f"step {step:,}" if total is None else f"step {step:,}/{total:,}"

@@ -1,0 +1,149 @@
+"""``charseq gradcheck``: is every gradient right, and if not, which one, of which gate?"""
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from charseq.errors import CharseqError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+    from charseq.lstm.gradcheck import Report, Row
+
+
+# The names are repeated here because charseq.lstm imports torch, and --help must not; a test
+# compares them.
+class Backend(StrEnum):
+    MANUAL = "manual"
+    REFERENCE = "reference"
+    TORCH = "torch"
+
+
+class Precision(StrEnum):
+    FLOAT64 = "float64"
+    FLOAT32 = "float32"
+
+
+class FaultName(StrEnum):
+    SOFTMAX_DERIVATIVE = "softmax-derivative"
+    TANH_OF_RAW_CELL = "tanh-of-raw-cell"
+    ONES_INITIAL_STATE = "ones-initial-state"
+    NO_HIDDEN_GRADIENT = "no-hidden-gradient"
+
+
+def gradcheck(
+    backend: Annotated[
+        Backend | None,
+        typer.Option(help="Whose gradients to check.", show_default="manual"),
+    ] = None,
+    dtype: Annotated[
+        Precision | None,
+        typer.Option(
+            help="float32 is measured against the float64 reference, and may be at most twice as "
+            "far from it as torch's own kernel.",
+            show_default="float64",
+        ),
+    ] = None,
+    hidden_size: Annotated[int, typer.Option(min=1, help="Units of a layer.")] = 8,
+    num_layers: Annotated[
+        int | None, typer.Option(min=1, help="Layers of the stack.", show_default="2")
+    ] = None,
+    seq_len: Annotated[int, typer.Option(min=1, help="Time steps.")] = 6,
+    batch_size: Annotated[int, typer.Option(min=1, help="Sequences.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, characters and states.")] = 0,
+    fault: Annotated[
+        FaultName | None,
+        typer.Option(help="Check a backward pass, one layer, with this mistake made on purpose."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare every gradient with autograd and with finite differences, gate by gate.
+
+    The exit code is 1 if one is wrong, as with --fault it is bound to be.
+
+    Example: charseq gradcheck --fault tanh-of-raw-cell
+    """
+    from charseq.lstm.gradcheck import check, check_fault
+
+    if fault is None:
+        import torch
+
+        report = check(
+            backend or "manual",
+            torch.float32 if dtype is Precision.FLOAT32 else torch.float64,
+            hidden_size=hidden_size,
+            num_layers=num_layers or 2,
+            seq_len=seq_len,
+            batch_size=batch_size,
+            seed=seed,
+        )
+    else:
+        for option, value in (("backend", backend), ("dtype", dtype), ("num-layers", num_layers)):
+            if value is not None:
+                raise CharseqError(
+                    f"--fault checks one layer with a backward pass of its own, in float64;"
+                    f" leave out --{option}"
+                )
+        report = check_fault(
+            fault, hidden_size=hidden_size, seq_len=seq_len, batch_size=batch_size, seed=seed
+        )
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), indent=2, allow_nan=False))
+    else:
+        from rich.console import Console
+
+        _show(Console(highlight=False, markup=False), report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def _show(console: "Console", report: "Report") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    exact = report.dtype == "float64"
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("parameter", no_wrap=True)
+    table.add_column("gate", no_wrap=True)
+    table.add_column("|gradient|", justify="right", no_wrap=True)
+    table.add_column("vs autograd" if exact else "vs float64", justify="right", no_wrap=True)
+    table.add_column("vs differences" if exact else "allowed", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in report.rows:
+        last = row.numeric_error if exact else row.allowed
+        table.add_row(
+            row.parameter,
+            row.gate or "",
+            f"{row.size:.2e}",
+            f"{row.error:.1e}",
+            f"{last:.1e}",
+            Text("ok", "green") if row.passed else Text("WRONG", "bold red"),
+        )
+    console.print(table)
+
+    right = [row for row in report.rows if row.passed]
+    of = f"{len(report.rows)} gradients of {report.backend}, {report.dtype}"
+    if report.passed:
+        console.print(f"\nPASSED: all {of}, are right", style="green")
+    else:
+        console.print(f"\nFAILED: {len(report.wrong)} of {of}, are wrong", style="bold red")
+        console.print(f"  wrong  {_names(report.wrong)}")
+        console.print(f"  right  {_names(right)}")
+    if report.fault:
+        console.print(f"\n{report.fault.name}", style="bold")
+        for line in (report.fault.listing, report.fault.right, report.fault.mend):
+            console.print(f"  {line}")
+
+
+def _names(rows: "Iterable[Row]") -> str:
+    """``weight_ih_l0 (i, f), bias_out``: parameters, each with those of its gates."""
+    gates: dict[str, list[str]] = {}
+    for row in rows:
+        gates.setdefault(row.parameter, []).extend([row.gate] if row.gate else [])
+    names = (f"{name} ({', '.join(of)})" if of else name for name, of in gates.items())
+    return ", ".join(names) or "none"

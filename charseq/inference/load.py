@@ -1,0 +1,217 @@
+"""A trained model, ready for use: ``load`` a run or a checkpoint, then sample and evaluate."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charseq.config.schema import Config
+from charseq.errors import CharseqError
+from charseq.inference import evaluate as evaluation
+from charseq.inference.decode import generate_text
+from charseq.inference.metrics import Score
+from charseq.lstm.device import resolve_device
+from charseq.models.checkpoint import WEIGHTS, Checkpoint, find_checkpoint, read_checkpoint
+from charseq.models.language_model import LanguageModel
+from charseq.text.corpus import load_corpus
+from charseq.text.read import expand
+from charseq.text.vocab import Ids, Unknown, Vocab
+
+AVERAGE = "average."  # the prefix of the averaged weights, beside those still in training
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A model and all that it needs to read and write text.
+
+    Attributes:
+        model: the network, in evaluation mode, on its device.
+        vocab: the symbols that it knows.
+        config: the settings that it was trained with; ``config.sample`` has the defaults below.
+        extra: what its training noted in the checkpoint: counters, the text's fingerprint.
+        path: the checkpoint's file.
+    """
+
+    model: LanguageModel
+    vocab: Vocab
+    config: Config
+    extra: dict[str, Any]
+    path: Path
+
+    @property
+    def step(self) -> int | None:
+        """The updates that the weights have seen, where the checkpoint says so."""
+        progress = self.extra.get("progress")
+        step = progress.get("step") if isinstance(progress, dict) else None
+        return step if isinstance(step, int) else None
+
+    def sample(
+        self,
+        prime: str | None = None,
+        *,
+        length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: str | None = None,
+        unknown: Unknown = "error",
+    ) -> str:
+        """What the model writes after ``prime``, which is not repeated.
+
+        What is None is taken from ``config.sample``; the arguments are explained there and in
+        ``decode.generate_text``. The same seed writes the same text.
+
+        Raises:
+            CharseqError: an argument is out of range, or the prime holds a character that the
+                model does not know and ``unknown`` is "error".
+        """
+        return "".join(
+            self.stream(
+                prime,
+                length=length,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                seed=seed,
+                stop=stop,
+                unknown=unknown,
+            )
+        )
+
+    def stream(
+        self,
+        prime: str | None = None,
+        *,
+        length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: str | None = None,
+        unknown: Unknown = "error",
+    ) -> Iterator[str]:
+        """As ``sample``, in pieces, as they are written. Raises at once, not at the first piece."""
+        defaults = self.config.sample
+        seed = defaults.seed if seed is None else seed
+        if not 0 <= seed < 2**63:
+            raise CharseqError(f"seed: must be at least 0 and below 2**63, not {seed}")
+        return generate_text(
+            self.model,
+            self.vocab,
+            self.default_prime if prime is None else prime,
+            length=defaults.length if length is None else length,
+            temperature=defaults.temperature if temperature is None else temperature,
+            top_k=defaults.top_k if top_k is None else top_k,
+            top_p=defaults.top_p if top_p is None else top_p,
+            generator=torch.Generator().manual_seed(seed),
+            stop=stop,
+            unknown=unknown,
+        )
+
+    @property
+    def default_prime(self) -> str:
+        """``config.sample.prime``; a newline that the model never saw counts as no prime."""
+        prime = self.config.sample.prime
+        knows_it = self.vocab.kind == "byte" or prime in self.vocab.symbols
+        return "" if prime == "\n" and not knows_it else prime
+
+    def evaluate(
+        self,
+        text: str | None = None,
+        *,
+        split: Literal["valid", "test"] = "valid",
+        window: int | None = None,
+        unknown: Unknown | None = None,
+        streams: int = 1,
+        progress: evaluation.Progress | None = None,
+    ) -> Score:
+        """Score ``text``, or when it is None the part ``split`` of the text that it was trained on.
+
+        Args:
+            unknown: what to do with characters that the model does not know; None does what
+                ``config.data.unknown`` says.
+            window, streams, progress: as in ``inference.evaluate.evaluate``.
+
+        Raises:
+            CharseqError: the text is too short, cannot be found, or holds a character that the
+                model does not know.
+        """
+        if text is None:
+            ids = self.split_ids(split, unknown)
+        else:
+            ids = self.vocab.encode(text, unknown=unknown or self.config.data.unknown)
+        return self.score(ids, window=window, streams=streams, progress=progress)
+
+    def score(
+        self,
+        ids: Ids,
+        *,
+        window: int | None = None,
+        streams: int = 1,
+        progress: evaluation.Progress | None = None,
+    ) -> Score:
+        """As ``evaluate``, for ids (n,)."""
+        return evaluation.evaluate(
+            self.model, ids, window=window, streams=streams, progress=progress
+        )
+
+    def split_ids(self, split: Literal["valid", "test"], unknown: Unknown | None = None) -> Ids:
+        """The ids (n,) of a part of the text that ``config.data`` names, a memory map."""
+        data = self.config.data
+        if unknown is not None:
+            data = data.model_copy(update={"unknown": unknown})
+        corpus = load_corpus(data, self.vocab)
+        ids = corpus.valid if split == "valid" else corpus.test
+        if len(ids) == 0:
+            raise CharseqError(
+                f"the run has no {split} text: its `data.split` gives it no share of the text;"
+                " name a file with --data"
+            )
+        return ids
+
+    def surprisal(self, text: str, *, unknown: Unknown | None = None) -> NDArray[np.float64]:
+        """How much each character of a text but the first surprises the model, in nats: (n - 1,).
+
+        One number a byte for a byte vocabulary; none for a character left out by ``unknown``.
+
+        Raises:
+            CharseqError: as ``evaluate``.
+        """
+        ids = self.vocab.encode(text, unknown=unknown or self.config.data.unknown)
+        return evaluation.surprisal(self.model, ids)
+
+
+def load(run_or_checkpoint: str | Path, *, device: str = "cpu") -> TrainedModel:
+    """The model of a run folder (its best checkpoint, else its last) or of a checkpoint file.
+
+    Where training keeps averaged weights, these are taken. ``device`` is "cpu", "cuda", "cuda:N" or
+    "auto": CUDA where there is one.
+
+    Raises:
+        CharseqError: there is no checkpoint, it is damaged, or there is no such device.
+    """
+    where = resolve_device(device)
+    path = find_checkpoint(expand(str(run_or_checkpoint)))
+    checkpoint = _averaged(read_checkpoint(path))
+    return TrainedModel(
+        model=checkpoint.model().to(where),
+        vocab=checkpoint.vocab,
+        config=checkpoint.config,
+        extra=checkpoint.extra,
+        path=path,
+    )
+
+
+def _averaged(checkpoint: Checkpoint) -> Checkpoint:
+    """The averaged weights in place of those in training, where there are any."""
+    averages = {
+        WEIGHTS + name.removeprefix(AVERAGE): tensor
+        for name, tensor in checkpoint.tensors.items()
+        if name.startswith(AVERAGE)
+    }
+    return replace(checkpoint, tensors=checkpoint.tensors | averages)

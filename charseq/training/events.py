@@ -1,0 +1,69 @@
+"""What a training says while it runs. The screen, the log and the tests all read these events."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from charseq.inference.metrics import Score
+
+
+@dataclass(frozen=True)
+class Started:
+    """Before the first step. ``step`` is 0, or where a resumed training goes on."""
+
+    run: Path
+    device: str
+    backend: str
+    parameters: int
+    vocab_size: int
+    train_characters: int
+    valid_characters: int
+    steps_per_epoch: int
+    step: int
+    total_steps: int | None  # None: the clock decides
+    notice: str | None = None  # what the person should know about how it was resumed
+
+
+@dataclass(frozen=True)
+class Step:
+    """The steps since the last such event. ``loss`` is their mean, in nats per character; with
+    label smoothing that is the smoothed one. ``gradient_norm`` is the last, before clipping."""
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    chars_per_second: float
+    seconds: float  # all sessions of the run together
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The validation text, scored with the averaged weights where there are any."""
+
+    step: int
+    score: Score
+    is_best: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Saved:
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The end. ``finished`` is False where the run was interrupted and can be resumed."""
+
+    step: int
+    reason: str
+    finished: bool
+    best_nats: float | None
+    best_step: int | None
+    seconds: float
+
+
+Event = Started | Step | Evaluated | Saved | Stopped

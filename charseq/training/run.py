@@ -1,0 +1,129 @@
+"""A run folder: who may train in it, its configuration, its log, its checkpoints.
+
+runs/<name>/
+    config.yaml            every setting, defaults included
+    metrics.jsonl          one JSON object a line
+    best.safetensors       the weights with the lowest validation loss
+    last.safetensors       the newest weights and all that resuming needs
+    previous.safetensors   the ones before, should the last be damaged
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from charseq.config import Config, dump_config
+from charseq.errors import CharseqError
+from charseq.models.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    read_checkpoint,
+    write_checkpoint,
+)
+
+
+class RunFolder:
+    """The files of one run. Made by ``open_run``, which holds the lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.last = path / "last.safetensors"
+        self.previous = path / "previous.safetensors"
+        self.best = path / "best.safetensors"
+        self._metrics = path / "metrics.jsonl"
+
+    def start(self, config: Config, step: int) -> None:
+        """Write the configuration, and cut the log back to what happened up to ``step``."""
+        (self.path / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+        kept = []
+        if step and self._metrics.exists():
+            lines = self._metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if _step_of(line) <= step]
+        self._metrics.write_text("".join(kept), encoding="utf-8")
+
+    def log(self, values: dict[str, Any]) -> None:
+        """Add a line to the log."""
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def save_last(self, checkpoint: Checkpoint) -> Path:
+        """Keep the last checkpoint as the previous one and write the new one."""
+        if self.last.exists():
+            self.last.replace(self.previous)
+        write_checkpoint(self.last, checkpoint)
+        return self.last
+
+    def newest(self) -> tuple[Checkpoint | None, str | None]:
+        """The checkpoint to resume from, and what the person should know about it.
+
+        Raises:
+            CheckpointError: there are checkpoints, and none of them can be read.
+        """
+        problems: list[CheckpointError] = []
+        for path in (self.last, self.previous):
+            if path.exists():
+                try:
+                    checkpoint = read_checkpoint(path)
+                except CheckpointError as problem:
+                    problems.append(problem)
+                else:
+                    notice = f"{problems[0]}; going on from {path.name}" if problems else None
+                    return checkpoint, notice
+        if problems:
+            raise problems[-1]
+        return None, None
+
+
+@contextmanager
+def open_run(path: Path, *, resume: bool) -> Iterator[RunFolder]:
+    """Hold a run folder for training; it is made where it does not exist.
+
+    Raises:
+        CharseqError: another process trains there, or it holds a training that nobody asked to
+            resume.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # flock, not a file that is there or not: a killed process leaves no lock behind.
+        lock = FileLock(path / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        holder = _holder(path)
+        raise CharseqError(
+            f"{path}: {holder} trains in this folder; wait for it, stop it, or use --run with"
+            " another folder"
+        ) from None
+    except OSError as error:
+        raise CharseqError(f"{path}: cannot be used as a run folder: {error.strerror}") from None
+    try:
+        (path / ".pid").write_text(str(os.getpid()))
+        folder = RunFolder(path)
+        if not resume and (folder.last.exists() or folder.previous.exists()):
+            raise CharseqError(
+                f"{path}: holds a training already; add --resume to go on with it, or --run with"
+                " another folder to start anew"
+            )
+        yield folder
+    finally:
+        (path / ".pid").unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f"process {int((path / '.pid').read_text())}"
+    except (OSError, ValueError):
+        return "another process"
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of the log; a line torn by a kill belongs to no step."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")

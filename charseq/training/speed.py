@@ -1,0 +1,42 @@
+"""Two switches of the training process that make every backend faster on a CPU."""
+
+import ctypes
+import sys
+
+import torch
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+
+
+def keep_freed_memory() -> bool:
+    """Let malloc keep the large blocks it frees, instead of giving them back at every step.
+
+    The activations of a sequence are blocks of many megabytes. glibc maps each anew and unmaps it
+    afterwards, and the page faults cost up to half of a step. True where it could be set: glibc.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def use_fast_products(tolerance: float = 2e-6) -> bool:
+    """Let oneDNN multiply float32 matrices, where it is exact to float32.
+
+    That is what torch's precision "medium" does on a CPU; on some it is more than twice as fast,
+    and on some it rounds to bfloat16. So one product is tried against float64, and the setting is
+    taken back when its error is above ``tolerance``. True where it stays.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(256, 256, generator=generator) for _ in range(2))
+    exact = a.double() @ b.double()
+    error = ((a @ b).double() - exact).norm() / exact.norm()
+    if error.item() <= tolerance:
+        return True
+    torch.set_float32_matmul_precision(before)
+    return False

@@ -1,0 +1,130 @@
+"""Schedules, averaging and the settings of the process, against their definitions."""
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charseq.config.schema import TrainConfig
+from charseq.training import speed
+from charseq.training.optim import (
+    Average,
+    learning_rate,
+    load_optimizer_tensors,
+    make_optimizer,
+    optimizer_tensors,
+)
+
+
+def config(**changes: Any) -> TrainConfig:
+    return TrainConfig(**{"learning_rate": 0.1, "warmup_steps": 10, **changes})
+
+
+def test_warm_up_rises_linearly_and_never_starts_at_zero() -> None:
+    rates = [learning_rate(step, config(), 100) for step in range(11)]
+    assert rates == pytest.approx([0.1 * (step + 1) / 11 for step in range(11)])
+
+
+@given(step=st.integers(10, 300), lowest=st.floats(0.0, 0.1))
+def test_cosine_is_that_of_torch(step: int, lowest: float) -> None:
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=190, eta_min=lowest)
+    for _ in range(min(step - 10, 190)):
+        optimizer.step()
+        schedule.step()
+    wanted = optimizer.param_groups[0]["lr"]
+    found = learning_rate(step, config(final_learning_rate=lowest), 200)
+    assert found == pytest.approx(wanted, abs=1e-12)
+
+
+def test_step_and_plateau_fall_by_their_factor_to_their_floor() -> None:
+    falling = config(schedule="step", decay=0.5, decay_every=20, final_learning_rate=0.02)
+    rates = [learning_rate(10 + 20 * k + 19, falling, None) for k in range(4)]
+    assert rates == pytest.approx([0.1, 0.05, 0.025, 0.02])
+    assert learning_rate(50, config(schedule="plateau"), None, 0.25) == pytest.approx(0.025)
+    assert learning_rate(10**6, config(schedule="constant"), None) == 0.1
+
+
+def test_only_matrices_decay() -> None:
+    model = torch.nn.Linear(3, 2)
+    torch.nn.init.ones_(model.weight)
+    torch.nn.init.ones_(model.bias)
+    optimizer = make_optimizer(model, config(weight_decay=0.5))
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    torch.testing.assert_close(model.weight.detach(), torch.full((2, 3), 1 - 0.1 * 0.5))
+    assert model.bias.tolist() == [1.0, 1.0]
+
+
+def test_the_average_is_the_weighted_sum_of_the_weights_it_saw() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    average = Average(model, 0.6)
+    wanted = model.weight.item()
+    for step, value in enumerate([1.0, 5.0, -2.0, 4.0, 9.0, 3.0]):
+        with torch.no_grad():
+            model.weight.fill_(value)
+        average.update(model, step)
+        decay = min(0.6, (1 + step) / (10 + step))
+        wanted = decay * wanted + (1 - decay) * value
+    with average.applied(model):
+        assert model.weight.item() == pytest.approx(wanted)
+    assert model.weight.item() == 3.0
+
+
+def test_the_optimizer_goes_on_from_its_tensors() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    optimizer = make_optimizer(model, config())
+
+    def update(model: torch.nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in model.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+
+    for seed in range(3):
+        update(model, optimizer, seed)
+    copied = copy.deepcopy(model)
+    other = make_optimizer(copied, config())
+    tensors = optimizer_tensors(optimizer, model)
+    load_optimizer_tensors(other, copied, {name: t.clone() for name, t in tensors.items()})
+    for seed in range(3, 6):
+        update(model, optimizer, seed)
+        update(copied, other, seed)
+    assert torch.equal(model.weight, copied.weight)
+    assert torch.equal(model.bias, copied.bias)
+
+
+def test_fast_products_are_taken_back_where_they_are_not_exact() -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("highest")
+        assert speed.use_fast_products(tolerance=0.0) is False
+        assert torch.get_float32_matmul_precision() == "highest"
+        if speed.use_fast_products():
+            a = torch.randn(64, 64, generator=torch.Generator().manual_seed(1))
+            error = (a @ a).double() - a.double() @ a.double()
+            assert error.abs().max() < 1e-4
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_malloc_is_left_alone_where_there_is_no_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Musl:
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(name)
+
+    monkeypatch.setattr(speed.ctypes, "CDLL", lambda _: Musl())
+    assert speed.keep_freed_memory() is False
+    monkeypatch.setattr(speed.sys, "platform", "darwin")
+    assert speed.keep_freed_memory() is False
+
+
+def test_learning_rate_of_the_last_step_is_almost_the_lowest() -> None:
+    assert learning_rate(99, config(warmup_steps=0), 100) < 0.1 * (1 - math.cos(math.pi / 50))
