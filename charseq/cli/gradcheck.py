@@ -58,7 +58,11 @@ def gradcheck(
     seed: Annotated[int, typer.Option(min=0, help="Of weights, characters and states.")] = 0,
     fault: Annotated[
         FaultName | None,
-        typer.Option(help="Check a backward pass, one layer, with this mistake made on purpose."),
+        typer.Option(
+            metavar="NAME",
+            help="Check a backward pass, one layer, with this mistake made on purpose: "
+            f"{', '.join(FaultName)}.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -126,18 +130,18 @@ def _show(console: "Console", report: "Report") -> None:
         )
     console.print(table)
 
-    right = [row for row in report.rows if row.passed]
     of = f"{len(report.rows)} gradients of {report.backend}, {report.dtype}"
     if report.passed:
         console.print(f"\nPASSED: all {of}, are right", style="green")
     else:
         console.print(f"\nFAILED: {len(report.wrong)} of {of}, are wrong", style="bold red")
         console.print(f"  wrong  {_names(report.wrong)}")
-        console.print(f"  right  {_names(right)}")
+        console.print(f"  right  {_names(row for row in report.rows if row.passed)}")
     if report.fault:
         console.print(f"\n{report.fault.name}", style="bold")
-        for line in (report.fault.listing, report.fault.right, report.fault.mend):
-            console.print(f"  {line}")
+        console.print(f"  wrong  {report.fault.listing}")
+        console.print(f"  right  {report.fault.right}")
+        console.print(f"  mend   {report.fault.mend}")
 
 
 def _names(rows: "Iterable[Row]") -> str:

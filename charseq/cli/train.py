@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from charseq.config import Config
-    from charseq.training.events import Stopped
 
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 

@@ -263,11 +263,8 @@ class TrainConfig(Section):
         return data
 
     def _mistakes(self) -> Iterator[str]:
-        if self.max_steps is None and self.max_epochs is None:
-            if self.max_minutes is None:
-                yield "max_steps: set max_steps, max_epochs or max_minutes, or training never ends"
-            elif self.schedule == "cosine":
-                yield "schedule: cosine needs max_steps or max_epochs to know where it ends"
+        if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
+            yield "max_steps: set max_steps, max_epochs or max_minutes, or training never ends"
         if self.final_learning_rate > self.learning_rate:
             yield "final_learning_rate: is above learning_rate"
 

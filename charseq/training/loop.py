@@ -166,7 +166,7 @@ class _Training:
         self.model.train()
         self.optimizer.zero_grad()
         loss_sum, characters, state = self.model.loss(batch, self.state, settings.label_smoothing)
-        (loss_sum / characters).backward()
+        torch.autograd.backward(loss_sum / characters)
         limit = math.inf if settings.clip_norm is None else settings.clip_norm
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         loss, gradient_norm = torch.stack([loss_sum.detach(), norm]).tolist()
@@ -184,10 +184,13 @@ class _Training:
         return float(gradient_norm)
 
     def _learning_rate(self) -> float:
-        progress = self.progress
-        return learning_rate(
-            progress.step, self.config.train, self.total_steps, progress.plateau_factor
-        )
+        settings, progress = self.config.train, self.progress
+        if self.total_steps is not None:
+            length = max(1, self.total_steps - settings.warmup_steps)
+            done = (progress.step - settings.warmup_steps) / length
+        else:  # the clock alone ends this training
+            done = progress.seconds / (60 * (settings.max_minutes or math.inf))
+        return learning_rate(progress.step, settings, done, progress.plateau_factor)
 
     def _log(self, gradient_norm: float) -> Step:
         progress = self.progress

@@ -23,26 +23,24 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
 
 def learning_rate(
-    step: int, config: TrainConfig, total_steps: int | None, plateau_factor: float = 1.0
+    step: int, config: TrainConfig, done: float, plateau_factor: float = 1.0
 ) -> float:
     """The learning rate of update ``step``, counted from 0.
 
-    ``total_steps`` is where the cosine ends; ``plateau_factor`` is the product of the falls that
-    the plateau schedule has made so far.
+    ``done`` is the share, 0 to 1, of the training behind the warm-up that is over, for the cosine;
+    ``plateau_factor`` the product of the falls that the plateau schedule has made so far.
     """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / (config.warmup_steps + 1)
     peak, lowest = config.learning_rate, config.final_learning_rate
+    if config.schedule == "constant":
+        return peak
     if config.schedule == "step":
         falls = (step - config.warmup_steps) // config.decay_every
         return max(lowest, peak * config.decay**falls)
     if config.schedule == "plateau":
         return max(lowest, peak * plateau_factor)
-    if config.schedule == "constant" or total_steps is None:  # the schema gives a cosine its end
-        return peak
-    length = max(1, total_steps - config.warmup_steps)
-    progress = min(1.0, (step - config.warmup_steps) / length)
-    return lowest + (peak - lowest) * 0.5 * (1.0 + math.cos(math.pi * progress))
+    return lowest + (peak - lowest) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
 
 
 class Average:

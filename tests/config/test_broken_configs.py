@@ -52,8 +52,8 @@ REPORTED = {
     "impossible_combinations.yaml": [
         "1:1: data.unknown: min_count makes rare characters unknown; set it to skip or replace",
         "3:10: data.split: the shares add up to 1.1, not to 1",
-        "6:13: train.schedule: cosine needs max_steps or max_epochs to know where it ends",
-        "10:24: train.final_learning_rate: is above learning_rate",
+        "7:14: train.max_steps: set max_steps, max_epochs or max_minutes, or training never ends",
+        "9:24: train.final_learning_rate: is above learning_rate",
     ],
     "indentation.yaml": [
         "3:2: this does not fit the lines above; check the indentation",

@@ -37,7 +37,6 @@ def test_settings_of_the_text_that_contradict_each_other(
     ("settings", "setting"),
     [
         ({"max_steps": None}, "max_steps"),
-        ({"max_steps": None, "max_minutes": 5}, "schedule"),
         ({"final_learning_rate": 0.1}, "final_learning_rate"),
     ],
 )
@@ -49,9 +48,13 @@ def test_settings_of_the_training_that_contradict_each_other(
 
 
 def test_all_contradictions_are_named_together() -> None:
-    with pytest.raises(ValidationError, match=r"schedule: [^\n]*\nfinal_learning_rate: "):
-        TrainConfig(max_steps=None, max_minutes=5, final_learning_rate=1)
+    with pytest.raises(ValidationError, match=r"max_steps: [^\n]*\nfinal_learning_rate: "):
+        TrainConfig(max_steps=None, final_learning_rate=1)
 
 
-def test_training_by_the_clock_needs_a_schedule_that_knows_no_end() -> None:
-    assert TrainConfig(max_steps=None, max_minutes=5, schedule="plateau").max_minutes == 5
+def test_the_default_number_of_steps_yields_to_another_limit() -> None:
+    assert TrainConfig().max_steps == 5000
+    assert TrainConfig(max_minutes=5).max_steps is None
+    assert TrainConfig(max_epochs=2).max_steps is None
+    assert TrainConfig(max_steps=10, max_minutes=5).max_steps == 10
+    assert TrainConfig(max_minutes=None).max_steps == 5000

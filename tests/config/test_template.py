@@ -117,7 +117,7 @@ def test_every_setting_has_a_row_in_the_docs() -> None:
     assert table.startswith("# Configuration\n")
     assert (
         "| `max_steps` | whole number or null | `5000` | >= 1, steps "
-        "| stop after so many updates; the first limit reached counts |"
+        "| stop after so many updates; null once another limit is set |"
     ) in table
     assert "| `vocabulary` | char \\| byte | `char` |  |" in table
     rows = [line for line in table.splitlines() if line.startswith("| `")]
