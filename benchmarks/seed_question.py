@@ -5,7 +5,7 @@
 
 One text of 101 characters is one sequence of 100 inputs; an LSTM of 32 units learns it by heart, or
 not, in 600 full-batch steps, with the backward pass of ``charseq/lstm/faults.py``. The loss is the
-sum over the text, as in the listing. About three minutes on two cores. ``docs/lstm.md`` reads the
+sum over the text, as in the listing. About five minutes on two cores. ``docs/lstm.md`` reads the
 result.
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from rich.console import Console
@@ -60,6 +61,13 @@ VARIANTS = {
 }
 PLOTTED = 6  # the first of them
 
+LEGEND = """
+bits/char, range   mean and range of the seeds after the last step
+max |c|            largest cell state while the text is read, after the last step
+cosine, size       of the gradient against the true one, before the last step
+spaces             last step at which nothing but spaces was printed, looked at every tenth
+The last four are medians of the seeds."""
+
 Parameters = dict[str, Tensor]
 
 
@@ -75,8 +83,10 @@ class Result:
     curve: list[float | None]  # bits per character at every tenth step
     sample: str  # greedy, from the first character of the text
     largest_cell: float | None  # largest |c_t| while the text is read, after training
+    spaces_until: int  # the last of the curve's steps at which the sample was all spaces, or 0
     error_kept: float  # |(p - y) p (1 - p)| / |p - y| before the first step
     cosine: float | None  # between this gradient and the true one, before the last step
+    ratio: float | None  # of the norms of these two
 
 
 def initial(seeds: int) -> Parameters:
@@ -125,10 +135,15 @@ def train(variant: str, seeds: int, steps: int) -> list[Result]:
         make(list(group.values())) for make, group in zip(OPTIMIZERS.values(), groups, strict=True)
     ]
     losses = []
+    spaces_until: dict[int, int] = {}
     for step in range(steps + 1):
         parameters = {name: torch.cat([group[name] for group in groups]) for name in groups[0]}
         loss, found = gradients(parameters, faults)
         losses.append(loss / len(TARGETS) / math.log(2))
+        if step % CURVE == 0:
+            for run, sample in enumerate(greedy(parameters)):
+                if not sample.strip():
+                    spaces_until[run] = step
         if step == steps:
             break
         last = parameters, found
@@ -137,13 +152,13 @@ def train(variant: str, seeds: int, steps: int) -> list[Result]:
                 parameter.grad = found[name][k * seeds : (k + 1) * seeds]
             optimizer.step()
     bpc = torch.stack(losses)  # (steps + 1, R)
-    cosines = cosine(last[1], gradients(last[0], ())[1])
+    cosines, ratios = compare(last[1], gradients(last[0], ())[1])
+    samples = greedy(parameters)
     kept = error_kept(initial(seeds))
     results = []
     for run in range(bpc.shape[1]):
         one = {name: parameter[run] for name, parameter in parameters.items()}
         bad = (~bpc[:, run].isfinite()).nonzero().flatten().tolist()
-        sample, largest = ("", None) if bad else (greedy(one), largest_cell(one))
         results.append(
             Result(
                 variant=variant,
@@ -152,47 +167,59 @@ def train(variant: str, seeds: int, steps: int) -> list[Result]:
                 bpc=None if bad else bpc[-1, run].item(),
                 diverged=bad[0] if bad else None,
                 curve=[x if math.isfinite(x) else None for x in bpc[::CURVE, run].tolist()],
-                sample=sample,
-                largest_cell=largest,
+                sample="" if bad else samples[run],
+                largest_cell=None if bad else largest_cell(one),
+                spaces_until=spaces_until.get(run, 0),
                 error_kept=kept[run % seeds],
                 cosine=None if bad else cosines[run].item(),
+                ratio=None if bad else ratios[run].item(),
             )
         )
     return results
 
 
-def cosine(found: Parameters, true: Parameters) -> Tensor:
-    """Of the angle between two gradients over all parameters, (R,)."""
+def compare(found: Parameters, true: Parameters) -> tuple[Tensor, Tensor]:
+    """Cosine of the angle between two gradients, and the ratio of their norms, each (R,)."""
     a, b = (torch.cat([g.flatten(1) for g in each.values()], dim=1) for each in (found, true))
-    return nn.functional.cosine_similarity(a, b, dim=1)
+    return nn.functional.cosine_similarity(a, b, dim=1), a.norm(dim=1) / b.norm(dim=1)
 
 
-def read(run: Parameters, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Logits (T, V) and cell states (T, H) of one run over a text."""
-    cell = LSTMCell.sharing(
-        *(nn.Parameter(run[name]) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"))
-    )
+def read(run: Parameters) -> tuple[Tensor, Tensor]:
+    """Logits (T, V) and cell states (T, H) of one run over the text."""
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0")
+    cell = LSTMCell.sharing(*(nn.Parameter(run[name]) for name in names))
     h = c = torch.zeros(1, HIDDEN, dtype=torch.float64)
-    logits, cells = [], []
+    outputs, cells = [], []
     with torch.no_grad():
-        for ident in ids:
-            h, c, _ = cell(torch.tensor([ident]), (h, c))
-            logits.append((h @ run["weight_out"].t() + run["bias_out"])[0])
+        for ids in INPUTS:
+            h, c, _ = cell(ids, (h, c))
+            outputs.append(h[0])
             cells.append(c[0])
-    return torch.stack(logits), torch.stack(cells)
+    return torch.stack(outputs) @ run["weight_out"].t() + run["bias_out"], torch.stack(cells)
 
 
-def greedy(run: Parameters) -> str:
-    """The likeliest character after those so far, again and again."""
-    ids = [int(IDS[0])]
-    while len(ids) <= SAMPLE:
-        logits, _ = read(run, ids)
-        ids.append(int(logits[-1].argmax()))
-    return "".join(SYMBOLS[ident] for ident in ids[1:])
+def greedy(parameters: Parameters) -> list[str]:
+    """For each run the likeliest character after those so far, again and again."""
+    zero = torch.zeros(1, HIDDEN, dtype=torch.float64)
+
+    def step(run: Parameters, ids: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        cell = LSTMCell(len(SYMBOLS), HIDDEN)
+        weights = {name.removesuffix("_l0"): run[name] for name in run if name.endswith("_l0")}
+        h, c, _ = torch.func.functional_call(cell, weights, (ids, (h, c)))
+        return (h @ run["weight_out"].t() + run["bias_out"]).argmax(1), h, c
+
+    runs = len(parameters["bias_out"])
+    ids, h, c = IDS[0].expand(runs, 1), zero.expand(runs, 1, -1), zero.expand(runs, 1, -1)
+    printed = []
+    with torch.no_grad():
+        for _ in range(SAMPLE):
+            ids, h, c = torch.func.vmap(step, randomness="same")(parameters, ids, h, c)
+            printed.append(ids.flatten().tolist())
+    return ["".join(SYMBOLS[ident] for ident in run) for run in zip(*printed, strict=True)]
 
 
 def largest_cell(run: Parameters) -> float:
-    return read(run, INPUTS.flatten().tolist())[1].abs().max().item()
+    return read(run)[1].abs().max().item()
 
 
 def error_kept(parameters: Parameters) -> list[float]:
@@ -200,7 +227,7 @@ def error_kept(parameters: Parameters) -> list[float]:
     kept = []
     for run in range(len(parameters["bias_out"])):
         one = {name: parameter[run] for name, parameter in parameters.items()}
-        p = read(one, INPUTS.flatten().tolist())[0].softmax(dim=1)
+        p = read(one)[0].softmax(dim=1)
         error = p - nn.functional.one_hot(TARGETS.flatten(), len(SYMBOLS))
         kept.append(((error * p * (1 - p)).norm() / error.norm()).item())
     return kept
@@ -212,43 +239,46 @@ def entropy() -> float:
     return -(share[share > 0] * share[share > 0].log2()).sum().item()
 
 
-def spread(values: Iterable[float | None], form: str) -> str:
-    """Mean and range of the finite ones."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return "-"
-    mean, low, high = sum(known) / len(known), min(known), max(known)
-    return f"{mean:{form}} ({low:{form}}–{high:{form}})"
-
-
 def show(results: Sequence[Result], console: Console) -> None:
-    kept = spread((result.error_kept for result in results), ".3f")
-    console.print(f"by letter frequency alone: {entropy():.2f} bits per character")
-    console.print(f"p (1 - p) leaves of the first error, by norm: {kept}")
+    kept = [result.error_kept for result in results]
+    console.print(f"letter frequencies alone: {entropy():.2f} bits per character")
+    console.print(
+        f"p (1 - p) leaves of the first error, by norm: {min(kept):.3f} to {max(kept):.3f}"
+    )
     for optimizer in OPTIMIZERS:
-        table = Table(title=optimizer, title_justify="left", box=None, pad_edge=False)
-        table.add_column("backward pass", no_wrap=True)
-        table.add_column("bits per character", no_wrap=True)
-        table.add_column("max |c|", justify="right", no_wrap=True)
-        table.add_column("cosine", justify="right", no_wrap=True)
-        table.add_column("spaces", justify="right", no_wrap=True)
-        table.add_column("greedy sample, seed 0", no_wrap=True)
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        for heading in (optimizer, "bits/char", "range", "max |c|", "cosine", "size", "spaces"):
+            justify: Literal["left", "right"] = "left" if heading == optimizer else "right"
+            table.add_column(heading, justify=justify, no_wrap=True)
+        samples = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        samples.add_column("", no_wrap=True)
+        samples.add_column("prints, seed 0", no_wrap=True)
         for variant in VARIANTS:
             runs = [r for r in results if (r.variant, r.optimizer) == (variant, optimizer)]
-            bpc = spread((run.bpc for run in runs), ".3f")
-            diverged = sum(run.diverged is not None for run in runs)
-            cells = [run.largest_cell for run in runs if run.largest_cell is not None]
-            cosines = [run.cosine for run in runs if run.cosine is not None]
-            printed = "".join(run.sample for run in runs)
+            ended = [run for run in runs if run.bpc is not None]
+            bpc = [run.bpc for run in ended if run.bpc is not None]
             table.add_row(
                 variant,
-                f"{bpc}, {diverged} diverged" if diverged else bpc,
-                f"{max(cells):.1f}" if cells else "-",
-                f"{sum(cosines) / len(cosines):.2f}" if cosines else "-",
-                f"{printed.count(' ') / len(printed):.0%}" if printed else "-",
-                f"|{runs[0].sample}|",
+                f"{sum(bpc) / len(bpc):.3f}" if bpc else "-",
+                f"{min(bpc):.3f}–{max(bpc):.3f}" if bpc else "-",
+                median([run.largest_cell for run in ended], ".1f"),
+                median([run.cosine for run in ended], ".2f"),
+                median([run.ratio for run in ended], ".0e"),
+                median([run.spaces_until for run in runs], "d"),
             )
-        console.print(table, soft_wrap=True)
+            diverged = [f"seed {run.seed} at step {run.diverged}" for run in runs if not run.sample]
+            if diverged:
+                table.add_row(f"  diverged: {', '.join(diverged)}")
+            samples.add_row(variant, f"|{runs[0].sample}|")
+        console.print()
+        console.print(table)
+        console.print(samples)
+    console.print(LEGEND)
+
+
+def median(values: Sequence[float | None], form: str) -> str:
+    known = sorted(value for value in values if value is not None)
+    return f"{known[len(known) // 2]:{form}}" if known else "-"
 
 
 def plot(results: Sequence[Result], file: Path) -> None:

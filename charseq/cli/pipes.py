@@ -1,10 +1,11 @@
-"""Text into a command and out of it: standard input, files, control characters, Ctrl-C."""
+"""Text into a command and out of it: files, standard input, control characters, Ctrl-C."""
 
 import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "-"
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
+
+class UnknownPolicy(Enum):
+    """What to do with a character that the model does not know, as an option of a command."""
+
+    ERROR: Final = "error"
+    SKIP: Final = "skip"
+    REPLACE: Final = "replace"
 
 
 def read_text(source: str, config: "Config") -> str:

@@ -2,19 +2,19 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
-from charseq.cli.pipes import STANDARD_INPUT, harmless, quiet_interrupt, read_text
+from charseq.cli.pipes import STANDARD_INPUT, UnknownPolicy, harmless, quiet_interrupt, read_text
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
     from charseq.inference.load import TrainedModel
 
-SEPARATOR = "-" * 40 + "\n"
+RULE = "-" * 40  # between two texts
 
 
 def sample(
@@ -23,7 +23,7 @@ def sample(
     ],
     source: Annotated[
         str | None,
-        typer.Argument(metavar="[-]", help="'-' reads the prime from standard input."),
+        typer.Argument(metavar="-", help="'-' reads the prime from standard input."),
     ] = None,
     prime: Annotated[
         str | None,
@@ -74,85 +74,90 @@ def sample(
         typer.Option(metavar="STRING", help="End in front of the first place with this string."),
     ] = None,
     unknown: Annotated[
-        str,
+        UnknownPolicy,
         typer.Option(
-            click_type=click.Choice(["error", "skip", "replace"]),
-            help="Characters of the prime that the model never saw: refuse, leave out, U+FFFD.",
+            help="Characters of the prime that the model never saw: refuse them, leave them out, "
+            "or read them as U+FFFD."
         ),
-    ] = "error",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    ] = UnknownPolicy.ERROR,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to compute.")
+    ] = "cpu",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a list of seed, prime, text and nats.")
     ] = False,
 ) -> None:
-    """Write text with a trained model, as it is produced, to standard output.
+    """Write text with a trained model to standard output, as it is produced.
 
-    A terminal is shown control characters as \\\\x1b; a pipe gets the text as it is.
-    With --json, nats is what a character of the text costs the model itself, at temperature 1.
+    A terminal is shown control characters by their names; a pipe gets the text as it is.
 
-    Example: charseq sample runs/stdlib --prime "def " --temperature 0.7 --length 300
+    With --json, nats is the mean cost of a character of the text to the model itself.
+
+    Example: charseq sample runs/stdlib --prime "def " --temperature 0.7
     """
     with quiet_interrupt():
-        _one_prime(source, prime, prime_file)
+        _check_prime(source, prime, prime_file)
         from charseq.inference.load import load
 
         trained = load(run, device=device)
         file = source or prime_file
         if file is not None:
             prime = read_text(file, trained.config)
-        first_seed = trained.config.sample.seed if seed is None else seed
-        texts = {
-            first_seed + number: trained.stream(
+        first = trained.config.sample.seed if seed is None else seed
+        records = []
+        for number in range(count):
+            pieces = trained.stream(
                 prime,
                 length=length,
                 temperature=temperature,
                 top_k=top_k,
                 top_p=top_p,
-                seed=first_seed + number,
+                seed=first + number,
                 stop=stop,
-                unknown=unknown,  # type: ignore[arg-type]  # one of the choices
+                unknown=unknown.value,
             )
-            for number in range(count)
-        }
+            if as_json:
+                records.append(_record(trained, first + number, prime, pieces, unknown))
+            else:
+                _show(chain([prime or ""], pieces), is_last=number == count - 1)
         if as_json:
-            records = [_record(trained, seed, prime, text) for seed, text in texts.items()]
             typer.echo(json.dumps(records, indent=2))  # ASCII: harmless to a terminal
-            return
-        for number, pieces in enumerate(texts.values()):
-            if number > 0:
-                typer.echo(SEPARATOR, nl=False)
-            ended = _show(prime or "", pieces)
-            if not ended and (number < count - 1 or sys.stdout.isatty()):
-                typer.echo()
 
 
-def _one_prime(source: str | None, prime: str | None, prime_file: str | None) -> None:
+def _check_prime(source: str | None, prime: str | None, prime_file: str | None) -> None:
     if source not in (None, STANDARD_INPUT):
         raise CharseqError(
-            f"sample: what is {source!r}? A prime is given as --prime TEXT or --prime-file FILE"
+            f"sample: {source!r} is one argument too many; a prime is given as --prime TEXT"
         )
     if sum(given is not None for given in (source, prime, prime_file)) > 1:
-        raise CharseqError("sample: give one prime: --prime, --prime-file or -")
+        raise CharseqError("sample: more than one prime; give --prime, --prime-file or -, not two")
 
 
-def _show(prime: str, pieces: Iterator[str]) -> bool:
-    """Print a text piece by piece. Returns whether it ends with a line end."""
-    show = harmless if sys.stdout.isatty() else str
+def _show(pieces: Iterable[str], *, is_last: bool) -> None:
+    """Print a text piece by piece, and a rule when another one follows."""
+    on_terminal = sys.stdout.isatty()
     last = ""
-    for piece in (prime, *pieces) if not prime else _chain(prime, pieces):
-        if piece:
-            typer.echo(show(piece).encode(), nl=False)  # UTF-8, whatever the locale; flushes
-            last = piece
-    return last.endswith("\n") or not last
-
-
-def _chain(prime: str, pieces: Iterator[str]) -> Iterator[str]:
-    yield prime
-    yield from pieces
+    for piece in filter(None, pieces):
+        text = harmless(piece) if on_terminal else piece
+        typer.echo(text.encode(), nl=False)  # UTF-8, whatever the locale is; flushes
+        last = piece
+    # What is piped is the text alone; elsewhere a prompt, or the rule, begins a line.
+    if (on_terminal or not is_last) and not last.endswith("\n"):
+        typer.echo()
+    if not is_last:
+        typer.echo(RULE)
 
 
 def _record(
-    trained: "TrainedModel", seed: int, prime: str | None, pieces: Iterator[str]
+    trained: "TrainedModel",
+    seed: int,
+    prime: str | None,
+    pieces: Iterable[str],
+    unknown: UnknownPolicy,
 ) -> dict[str, Any]:
     text = "".join(pieces)
-    return {"seed": seed, "prime": prime, "text": text, "nats": None}
+    nats = None
+    if text:
+        read = trained.default_prime if prime is None else prime
+        nats = trained.surprisal(text, after=read, unknown=unknown.value).mean().item()
+    return {"seed": seed, "prime": prime, "text": text, "nats": nats}

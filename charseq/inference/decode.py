@@ -49,10 +49,10 @@ def generate_text(
     """
     if stop == "":
         raise CharseqError("stop: the stop string is empty; leave it out to never stop")
-    ids = vocab.encode(prime, unknown=unknown, where="the prime")
     symbols = generate(
         model,
-        ids if len(ids) else [_start(vocab)],
+        prompt_ids(vocab, prime, unknown),
+        # So many bytes hold ``length`` characters for certain, even when the last one is cut.
         length=length * MOST_BYTES if vocab.kind == "byte" else length,
         temperature=temperature,
         top_k=top_k,
@@ -64,9 +64,21 @@ def generate_text(
     return pieces if stop is None else _until(stop, pieces)
 
 
+def prompt_ids(vocab: Vocab, prime: str, unknown: Unknown = "error") -> Ids:
+    """The ids that the model reads before it writes, (P,), at least one; see ``generate_text``."""
+    ids = vocab.encode(prime, unknown=unknown, where="the prime")
+    if len(ids):
+        return ids
+    if "\n" in vocab.symbols:
+        start = vocab.symbols.index("\n")
+    else:
+        start = 1 if vocab.unknown_id == 0 and vocab.size > 1 else 0
+    return np.array([start], dtype=vocab.dtype)
+
+
 def generate(
     model: LanguageModel,
-    prompt_ids: Sequence[int] | Ids,
+    prompt: Sequence[int] | Ids,
     *,
     length: int,
     temperature: float,
@@ -85,10 +97,10 @@ def generate(
     Raises:
         CharseqError: at once when an argument is out of range; later when the model gives NaN.
     """
-    _check(len(prompt_ids), length, temperature, top_k, top_p)
+    _check(len(prompt), length, temperature, top_k, top_p)
     if model.output.out_features == 1:
         never = None
-    return _generate(model, prompt_ids, length, temperature, top_k, top_p, generator, never)
+    return _generate(model, prompt, length, temperature, top_k, top_p, generator, never)
 
 
 def log_probabilities(
@@ -138,7 +150,7 @@ def _check(
 
 def _generate(
     model: LanguageModel,
-    prompt_ids: Sequence[int] | Ids,
+    prompt: Sequence[int] | Ids,
     length: int,
     temperature: float,
     top_k: int | None,
@@ -149,9 +161,9 @@ def _generate(
     # Gradients are turned off around each step, and not around a yield: what happens between two
     # symbols is the caller's.
     device = model.output.weight.device
-    prompt = torch.from_numpy(np.asarray(prompt_ids, dtype=np.int64)).to(device)
+    read = torch.from_numpy(np.asarray(prompt, dtype=np.int64)).to(device)
     with reading(model):
-        ids, state = model.begin(prompt[:, None])
+        ids, state = model.begin(read[:, None])
     for _ in range(length):
         with torch.inference_mode():
             logits, state = model.step(ids, state)
@@ -185,21 +197,12 @@ def _likeliest(logits: Tensor) -> tuple[int, float]:
     return int(index), peak
 
 
-def _start(vocab: Vocab) -> int:
-    """What a text without a prime begins after."""
-    if "\n" in vocab.symbols:
-        return vocab.symbols.index("\n")
-    return 1 if vocab.unknown_id == 0 and vocab.size > 1 else 0
-
-
 def _decode(vocab: Vocab, symbols: Iterable[int]) -> Iterator[str]:
     """The text of ids, each piece as soon as it is complete."""
     decoder = vocab.incremental_decoder()
     for symbol in symbols:
         if text := decoder.feed(symbol):
             yield text
-    if text := decoder.finish():
-        yield text
 
 
 def _first_characters(pieces: Iterable[str], length: int) -> Iterator[str]:

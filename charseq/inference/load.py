@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from charseq.config.schema import Config
 from charseq.errors import CharseqError
 from charseq.inference import evaluate as evaluation
-from charseq.inference.decode import generate_text
+from charseq.inference.decode import generate_text, prompt_ids
 from charseq.inference.metrics import Score
 from charseq.lstm.device import resolve_device
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, find_checkpoint, read_checkpoint
@@ -174,16 +174,24 @@ class TrainedModel:
             )
         return ids
 
-    def surprisal(self, text: str, *, unknown: Unknown | None = None) -> NDArray[np.float64]:
-        """How much each character of a text but the first surprises the model, in nats: (n - 1,).
+    def surprisal(
+        self, text: str, *, after: str | None = None, unknown: Unknown | None = None
+    ) -> NDArray[np.float64]:
+        """How much each character of a text surprises the model, in nats.
 
+        The first one has nothing in front of it and is left out: (n - 1,). When the text stands
+        ``after`` another, the first one counts: (n,); an empty other is as an empty prime.
         One number a byte for a byte vocabulary; none for a character left out by ``unknown``.
 
         Raises:
             CharseqError: as ``evaluate``.
         """
-        ids = self.vocab.encode(text, unknown=unknown or self.config.data.unknown)
-        return evaluation.surprisal(self.model, ids)
+        unknown = unknown or self.config.data.unknown
+        ids = self.vocab.encode(text, unknown=unknown)
+        if after is None:
+            return evaluation.surprisal(self.model, ids)
+        before = prompt_ids(self.vocab, after, unknown)
+        return evaluation.surprisal(self.model, np.concatenate([before, ids]))[len(before) - 1 :]
 
 
 def load(run_or_checkpoint: str | Path, *, device: str = "cpu") -> TrainedModel:

@@ -265,7 +265,7 @@ def _exact_rows(problem: _Problem, found: Leaves, seed: int) -> Iterator[Row]:
         numeric = _finite_differences(problem, name, indices[some])
         max_error, error = _errors(ours, theirs)
         numeric_max_error, numeric_error = _errors(ours[some], numeric)
-        numeric_allowed = NUMERIC_TOLERANCE + noise * len(some) ** 0.5 / numeric.norm().item()
+        numeric_allowed = NUMERIC_TOLERANCE + (noise * len(some) ** 0.5 / numeric.norm()).item()
         size = theirs.norm().item()
         # "<=" is False for a NaN, as it should be.
         passed = size > ZERO and error <= AUTOGRAD_TOLERANCE and numeric_error <= numeric_allowed

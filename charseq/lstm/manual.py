@@ -15,6 +15,7 @@ What makes it fast, and what it costs in readability:
 """
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -66,25 +67,34 @@ class _ManualLSTM(torch.autograd.Function):
         tanh_c = h_0.new_empty(steps, batch, hidden)
         h[0], c[0] = h_0, c_0
 
-        z_t = gates.unbind(0)
-        i_t, f_t, g_t, o_t = (gate.unbind(0) for gate in gates.chunk(4, dim=-1))
-        h_t, c_t, tanh_c_t = h.unbind(0), c.unbind(0), tanh_c.unbind(0)
-        for t in range(steps):
+        minus_one = h_0.new_tensor(-1.0)
+        over_time = zip(
+            gates.unbind(0),
+            *(gate.unbind(0) for gate in gates.chunk(4, dim=-1)),
+            h[:-1].unbind(0),
+            c[:-1].unbind(0),
+            h[1:].unbind(0),
+            c[1:].unbind(0),
+            tanh_c.unbind(0),
+            repeat(None) if mask is None else mask.unbind(0),
+            strict=False,
+        )
+        for z, i, f, g, o, h_before, c_before, h_t, c_t, tanh_c_t, inside in over_time:
             # 1b. z_t += W_hh h_{t-1}
-            torch.addmm(z_t[t], h_t[t], w_hh, out=z_t[t])
+            torch.addmm(z, h_before, w_hh, out=z)
             # 2. i, f, o = sigmoid(z);  g = tanh(z)
-            z_t[t].sigmoid_()
-            g_t[t].mul_(2.0).sub_(1.0)
+            z.sigmoid_()
+            torch.add(minus_one, g, alpha=2, out=g)
             # 3. c_t = f_t * c_{t-1} + i_t * g_t
-            torch.mul(f_t[t], c_t[t], out=c_t[t + 1])
-            c_t[t + 1].addcmul_(i_t[t], g_t[t])
+            torch.mul(f, c_before, out=c_t)
+            c_t.addcmul_(i, g)
             # 4. h_t = o_t * tanh(c_t)
-            torch.mul(c_t[t + 1], 2.0, out=tanh_c_t[t])
-            tanh_c_t[t].sigmoid_().mul_(2.0).sub_(1.0)
-            torch.mul(o_t[t], tanh_c_t[t], out=h_t[t + 1])
-            if mask is not None:  # a padded step leaves the state as it was
-                torch.where(mask[t], h_t[t + 1], h_t[t], out=h_t[t + 1])
-                torch.where(mask[t], c_t[t + 1], c_t[t], out=c_t[t + 1])
+            torch.add(c_t, c_t, out=tanh_c_t)
+            torch.add(minus_one, tanh_c_t.sigmoid_(), alpha=2, out=tanh_c_t)
+            torch.mul(o, tanh_c_t, out=h_t)
+            if inside is not None:  # a padded step leaves the state as it was
+                torch.where(inside, h_t, h_before, out=h_t)
+                torch.where(inside, c_t, c_before, out=c_t)
 
         ctx.save_for_backward(x, weight_ih, weight_hh, gates, h, c, tanh_c, mask)
         output = h[1:] if mask is None else h[1:] * mask
@@ -120,26 +130,37 @@ class _ManualLSTM(torch.autograd.Function):
             f = torch.where(mask, f, 1.0)
             d_output = d_output * mask
 
-        d_z_t, h_to_c_t, f_t = d_z.unbind(0), h_to_c.unbind(0), f.unbind(0)
-        d_c_gates = d_z.view(steps, batch, 4, hidden)[:, :, :3].unbind(0)
-        d_o_t = for_o.unbind(0)
-        d_output_t = d_output.unbind(0)
         d_h, d_c = d_h_last.clone(), d_c_last.clone()
         d_c_wide = d_c.unsqueeze(1)
-        for t in reversed(range(steps)):
+        back_in_time = zip(
+            *(
+                reversed(factor.unbind(0))
+                for factor in (
+                    d_output,
+                    h_to_c,
+                    d_z,
+                    d_z.view(steps, batch, 4, hidden)[:, :, :3],
+                    for_o,
+                    f,
+                )
+            ),
+            repeat(None) if mask is None else reversed(mask.unbind(0)),
+            strict=False,
+        )
+        for d_output_t, h_to_c_t, d_z_t, d_z_ifg, d_z_o, f_t, inside in back_in_time:
             # 4'. the output of step t is read outside, and by step t + 1
-            d_h.add_(d_output_t[t])
-            d_c.addcmul_(d_h, h_to_c_t[t])
+            d_h.add_(d_output_t)
+            d_c.addcmul_(d_h, h_to_c_t)
             # 2'. d_z_t, from the factors that stand in its place
-            d_c_gates[t].mul_(d_c_wide)
-            d_o_t[t].mul_(d_h)
+            d_z_ifg.mul_(d_c_wide)
+            d_z_o.mul_(d_h)
             # 3'. d_c_{t-1} = d_c_t * f_t
-            d_c.mul_(f_t[t])
+            d_c.mul_(f_t)
             # 1b'. d_h_{t-1} = d_z_t W_hh
-            if mask is None:
-                torch.mm(d_z_t[t], weight_hh, out=d_h)
+            if inside is None:
+                torch.mm(d_z_t, weight_hh, out=d_h)
             else:
-                torch.where(mask[t], d_z_t[t] @ weight_hh, d_h, out=d_h)
+                torch.where(inside, d_z_t @ weight_hh, d_h, out=d_h)
 
         # 1'. the weights are the same at every t: their gradients are one product over T * B
         d_z_flat = d_z.view(-1, 4 * hidden)

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
-from charseq.inference.decode import _until, generate, generate_text, log_probabilities
+from charseq.inference.decode import (
+    _draw,
+    _until,
+    generate,
+    generate_text,
+    log_probabilities,
+    prompt_ids,
+)
 from charseq.models.language_model import LanguageModel
 from charseq.text.vocab import Unknown, Vocab
 
@@ -123,6 +130,9 @@ def test_the_nucleus_of_a_known_distribution() -> None:
     for top_p, kept in ((0.4, [1]), (0.6, [1, 3]), (0.76, [1, 3, 2]), (0.95, [0, 1, 2, 3])):
         log_p = log_probabilities(logits, 1.0, top_p=top_p)
         assert torch.isfinite(log_p).nonzero().flatten().tolist() == sorted(kept)
+    for equal in (torch.zeros(4), torch.zeros(5000)):  # the share is exactly reached; ties go by id
+        log_p = log_probabilities(equal, 1.0, top_k=4, top_p=0.5)
+        assert torch.isfinite(log_p).nonzero().flatten().tolist() == [0, 1]
     two = log_probabilities(logits, 1.0, top_k=2).exp().tolist()
     assert two == pytest.approx([0, 2 / 3, 0, 1 / 3])
 
@@ -192,6 +202,9 @@ def test_greedy_text_is_what_the_likeliest_symbols_make_and_draws_nothing() -> N
 
 def test_a_model_in_training_mode_samples_without_dropout_and_stays_in_it() -> None:
     model = LanguageModel(VOCAB.size, 8, 2, dropout=0.9)
+    with torch.no_grad():  # far from indifferent, and slow to forget
+        for name, parameter in model.named_parameters():
+            parameter.mul_(10.0) if "weight" in name else parameter.add_(0.5)
     expected_text = write(model.eval(), prime="abcdefgh")
     assert write(model.train(), prime="abcdefgh") == expected_text
     assert model.training
@@ -233,8 +246,21 @@ def test_without_a_prime_the_text_starts_after_a_newline_or_the_first_symbol() -
     assert write(model, vocab, "", seed=4) == write(model, vocab, "a", seed=4)
     assert write(model, vocab, "?!", seed=4, unknown="skip") == write(model, vocab, "a", seed=4)
     vocab = Vocab("char", ("\ufffd", "a", "b"), unknown_id=0)
-    model = make_model(vocab)
-    assert write(model, vocab, "", seed=4) == write(model, vocab, "a", seed=4)
+    assert prompt_ids(vocab, "").tolist() == [1]
+    assert prompt_ids(Vocab("char", ("\ufffd",), unknown_id=0), "").tolist() == [0]
+
+
+def test_a_symbol_of_probability_zero_is_not_drawn_even_by_the_smallest_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logits = torch.tensor([0.0, 5.0, 4.0])
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.zeros(*size, dtype=torch.float64))
+    assert _draw(log_probabilities(logits, 1.0, top_k=2), torch.Generator()) == 1
+    below_one = 1.0 - 2.0**-53
+    monkeypatch.setattr(
+        torch, "rand", lambda *size, **_: torch.full(size, below_one, dtype=torch.float64)
+    )
+    assert _draw(log_probabilities(-logits, 1.0, top_k=2), torch.Generator()) == 2
 
 
 def test_a_character_that_the_model_never_saw_is_refused_before_anything_is_written() -> None:

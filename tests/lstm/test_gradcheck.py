@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,10 @@ def test_every_gradient_of_every_backend_is_right(backend: str, dtype: torch.dty
 def test_a_right_backend_passes_at_any_size(size: tuple[int, int, int]) -> None:
     hidden_size, batch_size, seq_len = size
     for seed in range(3):
-        sizes = {"hidden_size": hidden_size, "batch_size": batch_size, "seq_len": seq_len}
-        assert check(seed=seed, **sizes).passed
-        assert check_fault(None, seed=seed, **sizes).passed
+        for run in (check, partial(check_fault, None)):
+            assert run(
+                hidden_size=hidden_size, batch_size=batch_size, seq_len=seq_len, seed=seed
+            ).passed
 
 
 # What theory says. The output layer stands behind everything but the softmax. A wrong c_{-1}
@@ -77,7 +79,8 @@ def test_every_fault_is_caught_and_located(fault: str, seed: int) -> None:
     assert len(report.rows) == 16
     for row in report.wrong:  # each of the two witnesses sees it, and by no small margin
         assert row.error > 1e-3
-        assert row.numeric_error == pytest.approx(row.error, rel=0.5)
+        assert row.numeric_error is not None
+        assert row.numeric_error > 1e-3
 
 
 def test_without_a_fault_the_listing_passes_the_very_same_check() -> None:
@@ -106,37 +109,54 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
     return replace
 
 
-ALL = gates("weight_ih_l0", "weight_hh_l0", "bias_ih_l0") | {"h_0", "c_0", "x"}
+WEIGHTS = "weight_ih_l0", "weight_hh_l0", "bias_ih_l0"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gate"),
+    [
+        ("out=for_i).mul_(g)", "out=for_i).mul_(i)", "i"),
+        ("out=for_f).mul_(c[:-1])", "out=for_f).mul_(c[1:])", "f"),
+        ("torch.addcmul(i, i * g, g", "torch.addcmul(i, g, g", "g"),
+        ("out=for_o).mul_(tanh_c)", "out=for_o).mul_(c[1:])", "o"),
+    ],
+)
+def test_a_broken_gate_is_named(
+    old: str, new: str, gate: str, broken: Callable[[str, str], None]
+) -> None:
+    """At one time step alone the gate itself; over several its error flows back into all."""
+    broken(old, new)
+    one_step = check("manual", num_layers=1, seq_len=1)
+    assert names(one_step, passed=False) == gates(*WEIGHTS, of=gate) | {"h_0", "x"}
+    assert names(check("manual", num_layers=1), passed=True) == OUTPUT
 
 
 @pytest.mark.parametrize(
     ("old", "new", "wrong"),
     [
-        ("out=for_i).mul_(g)", "out=for_i).mul_(i)", ALL - {"c_0"}),
-        ("out=for_f).mul_(c[:-1])", "out=for_f).mul_(c[1:])", ALL - {"c_0"}),
-        ("torch.addcmul(i, i * g, g", "torch.addcmul(i, g, g", ALL - {"c_0"}),
-        ("out=for_o).mul_(tanh_c)", "out=for_o).mul_(c[1:])", ALL - {"c_0"}),
-        ("d_c.mul_(f_t[t])", "pass", ALL - gates("weight_ih_l0", "weight_hh_l0", "bias_ih_l0")),
-        ("d_h.add_(d_output_t[t])", "d_h.copy_(d_output_t[t])", ALL),
         ("h[:-1].view(-1, hidden)", "h[1:].view(-1, hidden)", gates("weight_hh_l0")),
         ("d_z_flat.sum(0)", "d_z_flat.mean(0)", gates("bias_ih_l0")),
         ("d_x = (d_z @ weight_ih)", "d_x = (-d_z @ weight_ih)", {"x"}),
         ("x.reshape(-1), weight_ih", "x.flip(0).reshape(-1), weight_ih", gates("weight_ih_l0")),
+        ("x.reshape(d_z", "x.flip(0).reshape(d_z", gates("weight_ih_l0")),
     ],
 )
-def test_one_broken_line_of_the_manual_backend_is_caught_and_located(
+def test_a_broken_sum_over_time_is_named(
     old: str, new: str, wrong: set[str], broken: Callable[[str, str], None]
 ) -> None:
     broken(old, new)
-    report = check("manual", num_layers=1)
-    found = names(report, passed=False)
-    # An error of one gate goes on through h to the others, but it cannot leave the set.
-    if wrong <= gates("weight_ih_l0", "weight_hh_l0", "bias_ih_l0") or wrong == {"x"}:
-        assert found == wrong
-    else:
-        assert found
-        assert not found & OUTPUT
-        assert wrong <= found | ALL
+    assert names(check("manual", num_layers=1), passed=False) == wrong
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("d_c.mul_(f_t[t])", "pass"), ("d_h.add_(d_output_t[t])", "d_h.copy_(d_output_t[t])")],
+)
+def test_a_break_in_the_way_back_through_time_is_caught(
+    old: str, new: str, broken: Callable[[str, str], None]
+) -> None:
+    broken(old, new)
+    assert names(check("manual", num_layers=1), passed=True) == OUTPUT
 
 
 def test_gradients_that_are_less_precise_than_float32_fail(monkeypatch: pytest.MonkeyPatch) -> None:

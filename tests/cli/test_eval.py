@@ -1,0 +1,169 @@
+"""``charseq eval`` on the run's own text, on files, on a line, for people and for scripts."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
+
+import charseq.cli.eval as command
+from charseq.cli.eval import evaluate
+from charseq.config import config_from_json
+from charseq.errors import CharseqError
+from charseq.inference.load import load
+from charseq.models.build import build_model
+from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.text.vocab import Vocab
+
+app = typer.Typer()
+app.command()(evaluate)
+TEXT = "the cat sat on the mat\n" * 40
+
+
+def make_checkpoint(folder: Path, vocabulary: str = "char") -> str:
+    """A model with random weights; its text is 80 % training, 20 % validation."""
+    (folder / "text.txt").write_text(TEXT, newline="")
+    settings = {
+        "data": {
+            "text": str(folder / "text.txt"),
+            "split": [0.8, 0.2, 0.0],
+            "vocabulary": vocabulary,
+        },
+        "model": {"hidden_size": 8},
+    }
+    config = config_from_json(settings, where="a test")
+    vocab = Vocab.from_counts(dict.fromkeys(TEXT, 1), kind=config.data.vocabulary)
+    torch.manual_seed(0)
+    parameters = build_model(config, vocab).named_parameters()
+    tensors = {WEIGHTS + name: parameter * 4 for name, parameter in parameters}
+    extra = {"progress": {"step": 1500}}
+    write_checkpoint(folder / "best.safetensors", Checkpoint(config, vocab, tensors, extra))
+    return str(folder)
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
+    return make_checkpoint(tmp_path)
+
+
+def run(*arguments: str, given: str | None = None) -> str:
+    result = CliRunner().invoke(app, list(arguments), input=given, catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def refused(*arguments: str) -> str:
+    with pytest.raises(CharseqError) as caught:
+        CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    return str(caught.value)
+
+
+def test_the_validation_text_is_scored_with_its_state_carried_through(run_folder: str) -> None:
+    score = load(run_folder).evaluate()
+    shown = dict(re.findall(r"^(\S.*?)  +(\S.*?) *$", run(run_folder), re.MULTILINE))
+    assert shown["nats per character"] == f"{score.nats:.4f}"
+    assert shown["bits per character"] == f"{score.nats / math.log(2):.4f}"
+    assert shown["perplexity"] == f"{math.exp(score.nats):.3f}"
+    assert shown["accuracy"] == f"{100 * score.accuracy:.2f}%"
+    assert shown["characters scored"] == "183"
+    assert shown["convention"] == "stateful"
+    assert run_folder[:20] in shown["checkpoint"]
+    assert "step 1,500" in run(run_folder).replace("\n", "").replace("  ", "")
+
+
+def test_json_says_what_was_scored_and_how(run_folder: str) -> None:
+    score = load(run_folder).evaluate(window=16)
+    assert json.loads(run(run_folder, "--window", "16", "--json")) == {
+        **score.to_json(),
+        "convention": "window",
+        "window": 16,
+        "checkpoint": f"{run_folder}/best.safetensors",
+        "step": 1500,
+    }
+
+
+def test_a_file_and_a_pipe_are_scored_alike(run_folder: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("\ufeffon the mat\n", encoding="utf-8")
+    expected = load(run_folder).evaluate("on the mat\n").to_json()
+    for arguments, given in (
+        (["--data", str(other)], None),
+        (["--data", "-"], "on the mat\n"),
+        (["-"], "on the mat\n"),
+    ):
+        result = json.loads(run(run_folder, *arguments, "--json", given=given))
+        assert {name: result[name] for name in expected} == expected
+
+
+def test_what_each_character_of_a_line_costs(run_folder: str) -> None:
+    nats = load(run_folder).surprisal("the cat\n")
+    lines = run(run_folder, "--text", "the cat\n").split("\n")
+    table = [line.split("\t") for line in lines[: lines.index("")]]
+    assert [character for character, _ in table] == [*"the cat", "\\n"]
+    assert [bits for _, bits in table] == ["-", *(f"{cost / math.log(2):.3f}" for cost in nats)]
+    result = json.loads(run(run_folder, "--text", "the cat\n", "--json"))
+    assert [item["character"] for item in result["text"]] == list("the cat\n")
+    assert result["text"][0]["nats"] is None
+    assert [item["nats"] for item in result["text"][1:]] == pytest.approx(nats)
+
+
+def test_characters_left_out_cost_nothing(run_folder: str) -> None:
+    assert "'µ' (U+00B5 MICRO SIGN)" in refused(run_folder, "--text", "the µcat")
+    result = json.loads(run(run_folder, "--text", "the µcat", "--unknown", "skip", "--json"))
+    costs = {item["character"]: item["nats"] for item in result["text"]}
+    assert costs["µ"] is None
+    nats = load(run_folder).surprisal("the cat")
+    assert [costs[character] for character in "cat"] == pytest.approx(nats[-3:])
+
+
+def test_a_character_of_several_bytes_costs_what_they_cost(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path, "byte")
+    nats = load(folder).surprisal("é→a")
+    result = json.loads(run(folder, "--text", "é→a", "--json"))
+    expected = [nats[0], nats[1:4].sum(), nats[4]]
+    assert [item["nats"] for item in result["text"]] == pytest.approx(expected)
+    assert "bytes scored" in run(folder, "--text", "é→a")
+
+
+def test_color_follows_the_surprise(run_folder: str) -> None:
+    console = Console(force_terminal=True, color_system="256", width=80)
+    with console.capture() as captured:
+        command._show_costs(console, [("t", None), ("h", 0.1), ("\x1b", 9.0 * math.log(2))])
+    shown = captured.get()
+    assert command._shade(0.1) != command._shade(9.0)
+    assert "\x1b[30;42mh" in shown  # black on green
+    assert "\\x1b" in shown  # a control character is named, not obeyed
+    assert "up to 1" in shown
+    assert "more" in shown
+
+
+def test_one_text_at_a_time(run_folder: str, tmp_path: Path) -> None:
+    for two in (
+        ["--data", "f", "--text", "t"],
+        ["-", "--text", "t"],
+        ["--data", "f", "--split", "valid"],
+    ):
+        assert "choose one text" in refused(run_folder, *two)
+    assert "it goes without --window" in refused(run_folder, "--text", "ab", "--window", "3")
+    assert "'f' is one argument too many" in refused(run_folder, "f")
+
+
+def test_texts_that_cannot_be_scored(run_folder: str, tmp_path: Path) -> None:
+    assert "needs at least 2" in refused(run_folder, "--text", "a")
+    assert "no test text" in refused(run_folder, "--split", "test")
+    assert "there is no such file" in refused(run_folder, "--data", str(tmp_path / "none"))
+    (tmp_path / "text.txt").unlink()
+    assert "text.txt" in refused(run_folder)
+    (tmp_path / "greek.txt").write_text("the cat\nαβ", encoding="utf-8")
+    assert "greek.txt: 'α'" in refused(run_folder, "--data", str(tmp_path / "greek.txt"))
+
+
+def test_help_shows_an_example() -> None:
+    assert "Example: charseq eval runs/stdlib --data" in run("--help").replace("\n", " ")

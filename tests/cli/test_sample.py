@@ -1,0 +1,179 @@
+"""``charseq sample`` as a person, a pipe and a script use it."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from charseq.cli.pipes import harmless
+from charseq.cli.sample import RULE, sample
+from charseq.config import config_from_json
+from charseq.errors import CharseqError
+from charseq.inference.load import load
+from charseq.models.build import build_model
+from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.text.vocab import Vocab
+
+app = typer.Typer()
+app.command()(sample)
+PROGRAM = "import typer; from charseq.cli.sample import sample; typer.run(sample)"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with random weights of the letters, with an escape character among them."""
+    return make_checkpoint(tmp_path_factory.mktemp("run"), "\n\x1babcdefgh é")
+
+
+def make_checkpoint(folder: Path, symbols: str) -> str:
+    config = config_from_json(
+        {
+            "data": {"text": "none.txt", "newlines": "unix"},
+            "model": {"hidden_size": 8},
+            "sample": {"length": 50, "temperature": 1.0, "seed": 3},
+        },
+        where="a test",
+    )
+    vocab = Vocab("char", tuple(sorted(symbols)))
+    torch.manual_seed(0)
+    parameters = build_model(config, vocab).named_parameters()
+    tensors = {WEIGHTS + name: parameter * 4 for name, parameter in parameters}
+    write_checkpoint(folder / "best.safetensors", Checkpoint(config, vocab, tensors, {}))
+    return str(folder)
+
+
+def run(*arguments: str, given: bytes | None = None) -> str:
+    result = CliRunner().invoke(app, list(arguments), input=given, catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout_bytes.decode()
+
+
+def refused(*arguments: str) -> str:
+    with pytest.raises(CharseqError) as caught:
+        CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    return str(caught.value)
+
+
+def test_a_pipe_gets_the_prime_and_the_text_and_nothing_else(checkpoint: str) -> None:
+    written = load(checkpoint).sample("abc")
+    assert len(written) == 50
+    assert run(checkpoint, "--prime", "abc") == "abc" + written
+
+
+def test_without_a_prime_the_one_of_the_run_is_read_and_not_printed(checkpoint: str) -> None:
+    assert run(checkpoint) == load(checkpoint).sample("\n")
+
+
+def test_options_go_before_the_settings_of_the_run(checkpoint: str) -> None:
+    options = ["--length", "9", "--temperature", "0.5", "--top-k", "4", "--top-p", "0.9"]
+    expected = load(checkpoint).sample(
+        "a", length=9, temperature=0.5, top_k=4, top_p=0.9, seed=1, stop="b"
+    )
+    assert run(checkpoint, "--prime", "a", *options, "--seed", "1", "--stop", "b") == "a" + expected
+
+
+def test_the_prime_comes_from_a_file_or_a_pipe(checkpoint: str, tmp_path: Path) -> None:
+    file = tmp_path / "prime.txt"
+    file.write_bytes(b"\xef\xbb\xbfab\r\ncd")  # with a byte-order mark; line ends made LF
+    expected = run(checkpoint, "--prime", "ab\ncd")
+    assert run(checkpoint, "--prime-file", str(file)) == expected
+    assert run(checkpoint, "--prime-file", "-", given=file.read_bytes()) == expected
+    assert run(checkpoint, "-", given=file.read_bytes()) == expected
+    assert run(checkpoint, "-", given=b"").startswith(load(checkpoint).sample(""))
+    with pytest.raises(CharseqError, match="0xff at byte offset 2 is not UTF-8"):
+        CliRunner().invoke(app, [checkpoint, "-"], input=b"ab\xff", catch_exceptions=False)
+
+
+def test_several_texts_have_a_rule_between_them(checkpoint: str) -> None:
+    trained = load(checkpoint)
+    texts = ["ab" + trained.sample("ab", seed=seed).removesuffix("\n") for seed in (7, 8, 9)]
+    written = run(checkpoint, "--prime", "ab", "--seed", "7", "--count", "3")
+    assert written.removesuffix("\n") == f"\n{RULE}\n".join(texts)
+
+
+def test_json_has_what_the_text_costs_the_model(checkpoint: str) -> None:
+    trained = load(checkpoint)
+    records = json.loads(run(checkpoint, "--prime", "ab", "--count", "2", "--json"))
+    assert [record["seed"] for record in records] == [3, 4]
+    for record in records:
+        text = trained.sample("ab", seed=record["seed"])
+        assert (record["prime"], record["text"]) == ("ab", text)
+        assert record["nats"] == pytest.approx(trained.surprisal("ab" + text)[1:].mean(), rel=1e-6)
+    (record,) = json.loads(
+        run(checkpoint, "--stop", records[0]["text"][0], "--prime", "ab", "--json")
+    )
+    assert (record["text"], record["nats"]) == ("", None)
+
+
+def test_an_unknown_character_of_the_prime(checkpoint: str) -> None:
+    message = refused(checkpoint, "--prime", "abµ")
+    assert "'µ' (U+00B5 MICRO SIGN) at position 2" in message
+    assert "--unknown skip" in message
+    written = run(checkpoint, "--prime", "abµ", "--unknown", "skip")
+    assert written == "abµ" + load(checkpoint).sample("ab")
+
+
+def test_two_primes_and_stray_arguments_are_refused(checkpoint: str, tmp_path: Path) -> None:
+    for two in (["-", "--prime", "a"], ["--prime", "a", "--prime-file", "f"]):
+        assert "more than one prime" in refused(checkpoint, *two)
+    assert "'abc' is one argument too many" in refused(checkpoint, "abc")
+    assert "holds no checkpoint" in refused(str(tmp_path))
+    assert "top_p: must be above 0 and at most 1, not 2.0" in refused(checkpoint, "--top-p", "2")
+    assert "the stop string is empty" in refused(checkpoint, "--stop", "")
+
+
+def test_help_shows_an_example() -> None:
+    assert "Example: charseq sample runs/stdlib --prime" in run("--help").replace("\n", " ")
+
+
+def test_a_terminal_is_spared_control_characters(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path, "\x1b\x07")
+    command = [sys.executable, "-c", PROGRAM, folder, "--prime", "\x1b", "--length", "5"]
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        subprocess.run(command, stdout=theirs, check=True, stdin=subprocess.DEVNULL)
+        os.close(theirs)
+        shown = screen.read(1000)
+    assert b"\x1b" not in shown
+    assert shown.startswith(b"\\x1b\\x")
+    assert shown.endswith(b"\r\n")  # so that the prompt begins a line
+    piped = subprocess.run(command, capture_output=True, check=True)
+    assert len(piped.stdout) == 6
+    assert set(piped.stdout) <= {0x1B, 0x07}
+
+
+def test_only_control_characters_are_escaped() -> None:
+    assert harmless("a\tb\n\u00a0é👩\u200d🚀") == "a\tb\n\u00a0é👩\u200d🚀"
+    assert harmless("\x1b[2J\r\x9b\x7f") == "\\x1b[2J\\r\\x9b\\x7f"
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(checkpoint: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, checkpoint, "--length", "1000000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        assert len(process.stdout.read(20)) == 20
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) != 0
+
+
+def test_ctrl_c_ends_it_quietly(checkpoint: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, checkpoint, "--length", "1000000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.read(20)
+        process.send_signal(2)
+        while process.stdout.read(1 << 16):
+            pass
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 130

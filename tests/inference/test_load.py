@@ -1,0 +1,140 @@
+"""A run folder or a checkpoint file becomes a model that writes and scores text."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from charseq.config import Config, config_from_json
+from charseq.errors import CharseqError
+from charseq.inference.evaluate import evaluate
+from charseq.inference.load import load
+from charseq.models.build import build_model
+from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.text.vocab import Vocab
+
+TEXT = "the cat sat on the mat\n" * 40
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def make_checkpoint(folder: Path, text: str = TEXT, **sections: dict[str, object]) -> Checkpoint:
+    """A model with random weights, of a text in ``folder``."""
+    (folder / "text.txt").write_text(text, encoding="utf-8", newline="")
+    data = {"text": str(folder / "text.txt"), "split": [0.8, 0.2, 0.0]}
+    config: Config = config_from_json(
+        {"model": {"hidden_size": 8}, **sections, "data": {**data, **sections.get("data", {})}},
+        where="a test",
+    )
+    vocab = Vocab.from_counts(
+        {character: text.count(character) for character in set(text)},
+        kind=config.data.vocabulary,
+        unknown=config.data.unknown,
+    )
+    torch.manual_seed(0)
+    model = build_model(config, vocab)
+    tensors = {WEIGHTS + name: parameter for name, parameter in model.state_dict().items()}
+    return Checkpoint(config, vocab, tensors, {"progress": {"step": 70}})
+
+
+def save(path: Path, checkpoint: Checkpoint) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    write_checkpoint(path, checkpoint)
+    return path
+
+
+def test_a_run_is_its_best_checkpoint_and_a_file_is_itself(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path)
+    save(tmp_path / "run" / "best.safetensors", checkpoint)
+    last = replace(checkpoint, extra={"progress": {"step": 90}})
+    save(tmp_path / "run" / "last.safetensors", last)
+    trained = load(tmp_path / "run")
+    assert (trained.step, trained.path.name) == (70, "best.safetensors")
+    assert load(str(tmp_path / "run" / "last.safetensors")).step == 90
+    assert not trained.model.training
+    assert trained.vocab == checkpoint.vocab
+    assert trained.config == checkpoint.config
+    for name, parameter in trained.model.named_parameters():
+        assert torch.equal(parameter, checkpoint.tensors[WEIGHTS + name])
+
+
+def test_averaged_weights_are_taken_where_there_are_any(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path)
+    averages = {
+        name.replace(WEIGHTS, "average."): tensor + 1.0
+        for name, tensor in checkpoint.tensors.items()
+    }
+    tensors = checkpoint.tensors | averages | {"optimizer.step": torch.zeros(1)}
+    trained = load(save(tmp_path / "last.safetensors", replace(checkpoint, tensors=tensors)))
+    for name, parameter in trained.model.named_parameters():
+        assert torch.equal(parameter, checkpoint.tensors[WEIGHTS + name] + 1.0)
+
+
+def test_a_missing_run_and_a_missing_device_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CharseqError, match="nowhere: there is no such checkpoint"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(CharseqError, match="holds no checkpoint"):
+        load(tmp_path)
+    with pytest.raises(CharseqError, match="'gpu' is none of auto, cpu"):
+        load(tmp_path, device="gpu")
+
+
+def test_sampling_follows_the_run_unless_told_otherwise(tmp_path: Path) -> None:
+    settings = {"length": 30, "temperature": 0.5, "top_k": 3, "seed": 8, "prime": "the"}
+    checkpoint = make_checkpoint(tmp_path, sample=settings)
+    trained = load(save(tmp_path / "a.safetensors", checkpoint))
+    plain = load(save(tmp_path / "b.safetensors", make_checkpoint(tmp_path)))
+    text = trained.sample()
+    assert len(text) == 30
+    assert text == plain.sample("the", length=30, temperature=0.5, top_k=3, seed=8)
+    assert text == "".join(trained.stream())
+    assert text != trained.sample(seed=9)
+    assert text[:5] == trained.sample(length=5)
+    assert len(plain.sample()) == 500
+    with pytest.raises(CharseqError, match="seed: must be at least 0"):
+        plain.sample(seed=-1)
+
+
+def test_a_text_of_one_line_needs_no_newline_to_start(tmp_path: Path) -> None:
+    trained = load(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path, "abcd" * 50)))
+    assert trained.default_prime == ""
+    assert trained.sample(length=20) == trained.sample("a", length=20)
+    with pytest.raises(CharseqError, match=r"U\+000A"):  # but one that is asked for is refused
+        trained.sample("\n")
+
+
+def test_scores_are_those_of_the_part_of_the_text(tmp_path: Path) -> None:
+    trained = load(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
+    held_out = TEXT[int(0.8 * len(TEXT)) :]
+    assert trained.evaluate() == trained.evaluate(held_out)
+    expected = evaluate(trained.model, trained.vocab.encode(held_out), window=7)
+    assert trained.evaluate(window=7) == expected
+    with pytest.raises(CharseqError, match=r"no test text: its `data.split` gives it no share"):
+        trained.evaluate(split="test")
+
+
+def test_characters_that_the_model_never_saw(tmp_path: Path) -> None:
+    trained = load(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
+    with pytest.raises(CharseqError, match=r"U\+00B5"):
+        trained.evaluate("the µ cat")
+    assert trained.evaluate("the µcat", unknown="skip") == trained.evaluate("the cat")
+    lenient = make_checkpoint(tmp_path, data={"unknown": "skip"})
+    trained = load(save(tmp_path / "b.safetensors", lenient))
+    assert trained.evaluate("the µcat") == trained.evaluate("the cat")
+
+
+def test_the_surprisal_of_a_text_adds_up_to_its_score(tmp_path: Path) -> None:
+    trained = load(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
+    nats = trained.surprisal("the cat sat")
+    assert nats.shape == (10,)
+    assert nats.mean() == pytest.approx(trained.evaluate("the cat sat").nats, rel=1e-12)
+    after = trained.surprisal(" sat", after="the cat")
+    np.testing.assert_allclose(after, nats[-4:], rtol=1e-6)
+    np.testing.assert_array_equal(
+        trained.surprisal("cat", after=""), trained.surprisal("cat", after="\n")
+    )
