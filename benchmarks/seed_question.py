@@ -5,8 +5,7 @@
 
 One text of 101 characters is one sequence of 100 inputs; an LSTM of 32 units learns it by heart, or
 not, in 600 full-batch steps, with the backward pass of ``charseq/lstm/faults.py``. The loss is the
-sum over the text, as in the listing. About five minutes on two cores. ``docs/lstm.md`` reads the
-result.
+sum over the text. About five minutes on two cores. ``docs/lstm.md`` reads the result.
 """
 
 import argparse
@@ -39,6 +38,7 @@ INPUTS, TARGETS = IDS[:-1], IDS[1:]
 HIDDEN = 32
 SAMPLE = 30  # characters printed
 CURVE = 10  # steps between two points of a curve
+AFTER = (1, 10, 50, 100)  # characters
 
 OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
     "Adam 0.01": lambda parameters: torch.optim.Adam(parameters, lr=0.01),
@@ -63,9 +63,9 @@ PLOTTED = 6  # the first of them
 
 LEGEND = """
 bits/char, range   mean and range of the seeds after the last step
-max |c|            largest cell state while the text is read, after the last step
-cosine, size       of the gradient against the true one, before the last step
-spaces             last step at which nothing but spaces was printed, looked at every tenth
+max |c|            largest cell state behind the text, after the last step
+cosine, size       of the gradient, against the true one, before the last step
+spaces             last step (of every tenth) at which only spaces were printed
 The last four are medians of the seeds."""
 
 Parameters = dict[str, Tensor]
@@ -82,11 +82,12 @@ class Result:
     diverged: int | None  # the first step whose loss was not finite
     curve: list[float | None]  # bits per character at every tenth step
     sample: str  # greedy, from the first character of the text
-    largest_cell: float | None  # largest |c_t| while the text is read, after training
+    cells: list[float] | None  # largest |c_t| after AFTER characters of the text, after training
     spaces_until: int  # the last of the curve's steps at which the sample was all spaces, or 0
     error_kept: float  # |(p - y) p (1 - p)| / |p - y| before the first step
     cosine: float | None  # between this gradient and the true one, before the last step
     ratio: float | None  # of the norms of these two
+    lstm_share: float | None  # of the norm of this gradient, what the LSTM's own weights get
 
 
 def initial(seeds: int) -> Parameters:
@@ -136,15 +137,15 @@ def train(variant: str, seeds: int, steps: int) -> list[Result]:
     ]
     losses = []
     spaces_until: dict[int, int] = {}
-    for step in range(steps + 1):
+    for done in range(steps + 1):
         parameters = {name: torch.cat([group[name] for group in groups]) for name in groups[0]}
         loss, found = gradients(parameters, faults)
         losses.append(loss / len(TARGETS) / math.log(2))
-        if step % CURVE == 0:
+        if done % CURVE == 0:
             for run, sample in enumerate(greedy(parameters)):
                 if not sample.strip():
-                    spaces_until[run] = step
-        if step == steps:
+                    spaces_until[run] = done
+        if done == steps:
             break
         last = parameters, found
         for k, (optimizer, group) in enumerate(zip(optimizers, groups, strict=True)):
@@ -152,85 +153,82 @@ def train(variant: str, seeds: int, steps: int) -> list[Result]:
                 parameter.grad = found[name][k * seeds : (k + 1) * seeds]
             optimizer.step()
     bpc = torch.stack(losses)  # (steps + 1, R)
-    cosines, ratios = compare(last[1], gradients(last[0], ())[1])
+    cosines, ratios, shares = compare(last[1], gradients(last[0], ())[1])
+    cells = read(parameters)[1].abs().amax(dim=2)[:, [n - 1 for n in AFTER]]
     samples = greedy(parameters)
     kept = error_kept(initial(seeds))
     results = []
     for run in range(bpc.shape[1]):
-        one = {name: parameter[run] for name, parameter in parameters.items()}
         bad = (~bpc[:, run].isfinite()).nonzero().flatten().tolist()
         results.append(
             Result(
                 variant=variant,
                 optimizer=list(OPTIMIZERS)[run // seeds],
                 seed=run % seeds,
-                bpc=None if bad else bpc[-1, run].item(),
+                bpc=finite(bpc[-1, run]),
                 diverged=bad[0] if bad else None,
-                curve=[x if math.isfinite(x) else None for x in bpc[::CURVE, run].tolist()],
+                curve=[finite(point) for point in bpc[::CURVE, run]],
                 sample="" if bad else samples[run],
-                largest_cell=None if bad else largest_cell(one),
+                cells=None if bad else cells[run].tolist(),
                 spaces_until=spaces_until.get(run, 0),
-                error_kept=kept[run % seeds],
-                cosine=None if bad else cosines[run].item(),
-                ratio=None if bad else ratios[run].item(),
+                error_kept=kept[run % seeds].item(),
+                cosine=finite(cosines[run]),
+                ratio=finite(ratios[run]),
+                lstm_share=finite(shares[run]),
             )
         )
     return results
 
 
-def compare(found: Parameters, true: Parameters) -> tuple[Tensor, Tensor]:
-    """Cosine of the angle between two gradients, and the ratio of their norms, each (R,)."""
-    a, b = (torch.cat([g.flatten(1) for g in each.values()], dim=1) for each in (found, true))
-    return nn.functional.cosine_similarity(a, b, dim=1), a.norm(dim=1) / b.norm(dim=1)
+def finite(value: Tensor) -> float | None:
+    return value.item() if value.isfinite() else None
 
 
-def read(run: Parameters) -> tuple[Tensor, Tensor]:
-    """Logits (T, V) and cell states (T, H) of one run over the text."""
-    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0")
-    cell = LSTMCell.sharing(*(nn.Parameter(run[name]) for name in names))
-    h = c = torch.zeros(1, HIDDEN, dtype=torch.float64)
-    outputs, cells = [], []
+def compare(found: Parameters, true: Parameters) -> tuple[Tensor, Tensor, Tensor]:
+    """Cosine of the angle between two gradients, ratio of their norms, and what share of the norm
+    of the first belongs to the LSTM's own parameters, each (R,)."""
+    a, b, lstm = (
+        torch.cat([each[name].flatten(1) for name in each if name.endswith(end)], dim=1)
+        for each, end in ((found, ""), (true, ""), (found, "_l0"))
+    )
+    largest = a.abs().amax(dim=1, keepdim=True)  # its square may be beyond float64
+    size = (a / largest).norm(dim=1)
+    cosines = nn.functional.cosine_similarity(a / largest, b, dim=1)
+    return cosines, size * largest[:, 0] / b.norm(dim=1), (lstm / largest).norm(dim=1) / size
+
+
+def step(run: Parameters, ids: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One character on: logits (1, V), h and c (1, H) of one run."""
+    weights = {name.removesuffix("_l0"): run[name] for name in run if name.endswith("_l0")}
+    h, c, _ = torch.func.functional_call(LSTMCell(len(SYMBOLS), HIDDEN), weights, (ids, (h, c)))
+    return h @ run["weight_out"].t() + run["bias_out"], h, c
+
+
+def read(parameters: Parameters, length: int = 0) -> tuple[Tensor, Tensor]:
+    """Logits (R, T, V) and cell states (R, T, H) over the text; with a length, over the first
+    character and then the likeliest one after those so far, again and again."""
+    runs = len(parameters["bias_out"])
+    h = c = torch.zeros(runs, 1, HIDDEN, dtype=torch.float64)
+    logits, cells = [], []
     with torch.no_grad():
-        for ids in INPUTS:
-            h, c, _ = cell(ids, (h, c))
-            outputs.append(h[0])
-            cells.append(c[0])
-    return torch.stack(outputs) @ run["weight_out"].t() + run["bias_out"], torch.stack(cells)
+        for t in range(length or len(INPUTS)):
+            ids = logits[-1].argmax(-1) if length and logits else INPUTS[t].expand(runs, 1)
+            output, h, c = torch.func.vmap(step, randomness="same")(parameters, ids, h, c)
+            logits.append(output)
+            cells.append(c)
+    return torch.cat(logits, dim=1), torch.cat(cells, dim=1)
 
 
 def greedy(parameters: Parameters) -> list[str]:
-    """For each run the likeliest character after those so far, again and again."""
-    zero = torch.zeros(1, HIDDEN, dtype=torch.float64)
-
-    def step(run: Parameters, ids: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        cell = LSTMCell(len(SYMBOLS), HIDDEN)
-        weights = {name.removesuffix("_l0"): run[name] for name in run if name.endswith("_l0")}
-        h, c, _ = torch.func.functional_call(cell, weights, (ids, (h, c)))
-        return (h @ run["weight_out"].t() + run["bias_out"]).argmax(1), h, c
-
-    runs = len(parameters["bias_out"])
-    ids, h, c = IDS[0].expand(runs, 1), zero.expand(runs, 1, -1), zero.expand(runs, 1, -1)
-    printed = []
-    with torch.no_grad():
-        for _ in range(SAMPLE):
-            ids, h, c = torch.func.vmap(step, randomness="same")(parameters, ids, h, c)
-            printed.append(ids.flatten().tolist())
-    return ["".join(SYMBOLS[ident] for ident in run) for run in zip(*printed, strict=True)]
+    printed = read(parameters, SAMPLE)[0].argmax(-1)
+    return ["".join(SYMBOLS[ident] for ident in run) for run in printed.tolist()]
 
 
-def largest_cell(run: Parameters) -> float:
-    return read(run)[1].abs().max().item()
-
-
-def error_kept(parameters: Parameters) -> list[float]:
+def error_kept(parameters: Parameters) -> Tensor:
     """What is left of the error p - y behind the factor p (1 - p), by norm, for each run."""
-    kept = []
-    for run in range(len(parameters["bias_out"])):
-        one = {name: parameter[run] for name, parameter in parameters.items()}
-        p = read(one)[0].softmax(dim=1)
-        error = p - nn.functional.one_hot(TARGETS.flatten(), len(SYMBOLS))
-        kept.append(((error * p * (1 - p)).norm() / error.norm()).item())
-    return kept
+    p = read(parameters)[0].softmax(dim=-1)
+    error = p - nn.functional.one_hot(TARGETS.flatten(), len(SYMBOLS))
+    return (error * p * (1 - p)).flatten(1).norm(dim=1) / error.flatten(1).norm(dim=1)
 
 
 def entropy() -> float:
@@ -261,7 +259,7 @@ def show(results: Sequence[Result], console: Console) -> None:
                 variant,
                 f"{sum(bpc) / len(bpc):.3f}" if bpc else "-",
                 f"{min(bpc):.3f}–{max(bpc):.3f}" if bpc else "-",
-                median([run.largest_cell for run in ended], ".1f"),
+                median([run.cells[-1] for run in ended if run.cells], ".1f"),
                 median([run.cosine for run in ended], ".2f"),
                 median([run.ratio for run in ended], ".0e"),
                 median([run.spaces_until for run in runs], "d"),
@@ -274,6 +272,13 @@ def show(results: Sequence[Result], console: Console) -> None:
         console.print(table)
         console.print(samples)
     console.print(LEGEND)
+
+    run = next(r for r in results if (r.variant, r.optimizer) == (f"only {TANH}", "SGD 0.01"))
+    if run.cells is not None:
+        after = ", ".join(f"{cell:.1f}" for cell in run.cells)
+        console.print(f"\n{run.variant}, {run.optimizer}, seed {run.seed}")
+        console.print(f"  max |c| after {', '.join(map(str, AFTER))} characters: {after}")
+        console.print(f"  the LSTM's own weights get {run.lstm_share:.1%} of the last gradient")
 
 
 def median(values: Sequence[float | None], form: str) -> str:
@@ -336,7 +341,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 results += found
     show(results, Console(highlight=False, markup=False))
     if options.json:
-        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+        options.json.write_text(
+            json.dumps([asdict(r) for r in results], indent=1, allow_nan=False) + "\n"
+        )
     if options.plot:
         plot(results, options.plot)
 

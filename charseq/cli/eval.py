@@ -93,8 +93,8 @@ def evaluate(
         console = Console(highlight=False)
         costs: list[tuple[str, float | None]] | None = None
         if text is not None:
+            ids = trained.vocab.encode(text, unknown=policy)  # first: it says where a stranger is
             costs = _by_character(trained, text, policy)
-            ids = trained.vocab.encode(text, unknown=policy)
         elif data is not None or source is not None:
             ids = _encode(trained, data or STANDARD_INPUT, policy)
         else:

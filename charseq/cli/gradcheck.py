@@ -9,7 +9,7 @@ import typer
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from rich.console import Console
 
@@ -130,18 +130,30 @@ def _show(console: "Console", report: "Report") -> None:
         )
     console.print(table)
 
-    of = f"{len(report.rows)} gradients of {report.backend}, {report.dtype}"
+    whose = f"({report.backend}, {report.dtype})"
     if report.passed:
-        console.print(f"\nPASSED: all {of}, are right", style="green")
+        console.print(
+            f"\nPASSED: all {len(report.rows)} gradients are right {whose}", style="green"
+        )
     else:
-        console.print(f"\nFAILED: {len(report.wrong)} of {of}, are wrong", style="bold red")
-        console.print(f"  wrong  {_names(report.wrong)}")
-        console.print(f"  right  {_names(row for row in report.rows if row.passed)}")
+        count = f"{len(report.wrong)} of {len(report.rows)} gradients are wrong {whose}"
+        console.print(f"\nFAILED: {count}", style="bold red")
+        right = _names(row for row in report.rows if row.passed)
+        _show_facts(console, {"wrong": _names(report.wrong), "right": right})
     if report.fault:
-        console.print(f"\n{report.fault.name}", style="bold")
-        console.print(f"  wrong  {report.fault.listing}")
-        console.print(f"  right  {report.fault.right}")
-        console.print(f"  mend   {report.fault.mend}")
+        fault = report.fault
+        console.print(f"\n{fault.name}", style="bold")
+        _show_facts(console, {"wrong": fault.listing, "right": fault.right, "mend": fault.mend})
+
+
+def _show_facts(console: "Console", facts: "Mapping[str, str]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    for name, fact in facts.items():
+        grid.add_row(f"  {name}", Text(fact))  # a long fact folds beside its name
+    console.print(grid)
 
 
 def _names(rows: "Iterable[Row]") -> str:

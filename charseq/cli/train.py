@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from charseq.config import Config
 
-INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
-
 
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")],
@@ -52,6 +50,7 @@ def train(
 
     Example: charseq train configs/stdlib.yaml --set train.max_minutes=10
     """
+    from charseq.cli.pipes import INTERRUPTED
     from charseq.config import load_config
 
     settings = load_config(config, overrides or ())

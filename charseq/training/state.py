@@ -1,0 +1,135 @@
+"""Everything that changes while a training runs, and its way into a checkpoint and back.
+
+A batch is a function of its step, so the position in the text is the step itself. With the rest,
+the weights after 60 steps are those of 30 steps, a stop, and 30 more, bit for bit.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from charseq.config.schema import Config
+from charseq.errors import CharseqError
+from charseq.lstm.cell import State
+from charseq.models.build import build_model
+from charseq.models.checkpoint import WEIGHTS, Checkpoint
+from charseq.text.vocab import Vocab
+from charseq.training.optim import (
+    Average,
+    load_optimizer_tensors,
+    make_optimizer,
+    optimizer_tensors,
+)
+
+
+@dataclass
+class Progress:
+    """The counters of a run; all of them go into its checkpoints."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best_nats: float | None = None
+    best_step: int | None = None
+    evaluated_step: int = 0
+    evaluations_since_best: int = 0
+    plateau_factor: float = 1.0
+    # since the last line of the log
+    loss_sum: float = 0.0
+    characters: int = 0
+    busy_seconds: float = 0.0
+
+
+class TrainingState:
+    """A model, its optimizer, its averaged weights, the state it carries on, and the counters."""
+
+    def __init__(
+        self, config: Config, vocab: Vocab, fingerprint: str, device: torch.device
+    ) -> None:
+        torch.manual_seed(config.train.seed)
+        self.config, self.vocab, self.fingerprint, self.device = config, vocab, fingerprint, device
+        self.model = build_model(config, vocab).to(device)
+        self.optimizer = make_optimizer(self.model, config.train)
+        decay = config.train.average_decay
+        self.average = Average(self.model, decay) if decay is not None else None
+        self.carried: State | None = None
+        self.progress = Progress()
+
+    def weights(self) -> Checkpoint:
+        """The weights as they are now: for ``best``."""
+        return self._checkpoint(
+            {WEIGHTS + name: p.detach() for name, p in self.model.named_parameters()}
+        )
+
+    def everything(self) -> Checkpoint:
+        """The weights and all that resuming needs: for ``last``."""
+        tensors = self.weights().tensors
+        for name, tensor in optimizer_tensors(self.optimizer, self.model).items():
+            tensors[f"optimizer.{name}"] = tensor
+        if self.average:
+            tensors |= {f"average.{name}": w for name, w in self.average.weights.items()}
+        if self.carried:
+            tensors |= {"state.h": self.carried[0], "state.c": self.carried[1]}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        return self._checkpoint(tensors)
+
+    def restore(self, checkpoint: Checkpoint, where: str) -> None:
+        """Go on where ``everything`` was written; ``where`` names the run in errors.
+
+        Raises:
+            CharseqError: the text or the network is not the one that the run began with.
+        """
+        self._check_same(checkpoint, where)
+
+        def under(prefix: str) -> dict[str, Tensor]:
+            # Copied into memory of torch's own: a tensor of the file stands at any address, and
+            # a product of matrices rounds differently where its operands are not aligned.
+            return {
+                name.removeprefix(prefix): tensor.to(self.device, copy=True)
+                for name, tensor in checkpoint.tensors.items()
+                if name.startswith(prefix)
+            }
+
+        self.model.load_state_dict(under(WEIGHTS))
+        load_optimizer_tensors(self.optimizer, self.model, under("optimizer."))
+        if self.average and (averaged := under("average.")):
+            self.average.weights = averaged
+        if carried := under("state."):
+            self.carried = (carried["h"], carried["c"])
+        self.progress = Progress(**checkpoint.extra["progress"])
+        torch.set_rng_state(checkpoint.tensors["random.cpu"])
+        if self.device.type == "cuda" and "random.cuda" in checkpoint.tensors:
+            torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], self.device)
+
+    def _checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
+        extra = {"progress": asdict(self.progress), "fingerprint": self.fingerprint}
+        return Checkpoint(self.config, self.vocab, tensors, extra)
+
+    def _check_same(self, checkpoint: Checkpoint, where: str) -> None:
+        if checkpoint.extra.get("fingerprint") != self.fingerprint:
+            raise CharseqError(
+                f"{where}: the text, or how it is read and split, has changed since this run"
+                " began; train in another folder with --run"
+            )
+        changed = []
+        for section, name in (
+            ("model", "hidden_size"),
+            ("model", "num_layers"),
+            ("train", "batch_size"),
+            ("train", "seq_len"),
+        ):
+            old, new = (_setting(c, section, name) for c in (checkpoint.config, self.config))
+            if old != new:
+                changed.append(f"{section}.{name} was {old} and is {new}")
+        if changed:
+            raise CharseqError(
+                f"{where}: cannot go on: {'; '.join(changed)}; set it back, or train in another"
+                " folder with --run"
+            )
+
+
+def _setting(config: Config, section: str, name: str) -> Any:
+    return getattr(getattr(config, section), name)
