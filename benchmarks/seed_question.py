@@ -209,7 +209,8 @@ def read(parameters: Parameters, length: int = 0) -> tuple[Tensor, Tensor]:
     character and then the likeliest one after those so far, again and again."""
     runs = len(parameters["bias_out"])
     h = c = torch.zeros(runs, 1, HIDDEN, dtype=torch.float64)
-    logits, cells = [], []
+    logits: list[Tensor] = []
+    cells: list[Tensor] = []
     with torch.no_grad():
         for t in range(length or len(INPUTS)):
             ids = logits[-1].argmax(-1) if length and logits else INPUTS[t].expand(runs, 1)
@@ -228,7 +229,8 @@ def error_kept(parameters: Parameters) -> Tensor:
     """What is left of the error p - y behind the factor p (1 - p), by norm, for each run."""
     p = read(parameters)[0].softmax(dim=-1)
     error = p - nn.functional.one_hot(TARGETS.flatten(), len(SYMBOLS))
-    return (error * p * (1 - p)).flatten(1).norm(dim=1) / error.flatten(1).norm(dim=1)
+    kept: Tensor = (error * p * (1 - p)).flatten(1).norm(dim=1) / error.flatten(1).norm(dim=1)
+    return kept
 
 
 def entropy() -> float:

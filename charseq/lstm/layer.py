@@ -158,10 +158,11 @@ class LSTM(nn.Module):
 
     def _weights(self, layer: int, suffix: str) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
         name = f"l{layer}{suffix}"
-        weight_ih, weight_hh, bias_ih = (
-            self.get_parameter(f"{kind}_{name}") for kind in ("weight_ih", "weight_hh", "bias_ih")
+        return (  # getattr: get_parameter takes ten times as long, which decoding feels
+            getattr(self, f"weight_ih_{name}"),
+            getattr(self, f"weight_hh_{name}"),
+            getattr(self, f"bias_ih_{name}"),
         )
-        return weight_ih, weight_hh, bias_ih
 
     def _check(self, x: Tensor, state: State | None, lengths: Tensor | None) -> None:
         """A wrong shape is named here; further in it would broadcast or die far from its cause."""

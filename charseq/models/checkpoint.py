@@ -110,7 +110,10 @@ def read_checkpoint(path: Path, *, only_weights: bool = False) -> Checkpoint:
     if _digest(metadata["charseq"], tensors) != metadata["sha256"]:
         raise CheckpointError(f"{path}: damaged: its bytes do not match their sha256")
     config = config_from_json(header.pop("config"), where=str(path))
-    vocab = Vocab.from_json(header.pop("vocab"))
+    try:
+        vocab = Vocab.from_json(header.pop("vocab"))
+    except CharseqError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     if only_weights:
         tensors = {name: t for name, t in tensors.items() if name.startswith(WEIGHTS)}
     return Checkpoint(config, vocab, tensors, header)

@@ -7,6 +7,8 @@ from charseq.lstm.cell import State
 from charseq.lstm.layer import LSTM, drop
 from charseq.text.corpus import Batch
 
+PIECE = 4096  # steps of a prompt read at once: the memory does not grow with the prompt
+
 
 class LanguageModel(nn.Module):
     """p(x_{t+1} | x_1 … x_t) = softmax(W_out h_t + b_out). Satisfies ``SequenceModel``.
@@ -63,8 +65,8 @@ class LanguageModel(nn.Module):
     def begin(self, prompt: Tensor) -> tuple[Tensor, State]:
         """See ``SequenceModel.begin``."""
         state = self.lstm.zero_state(prompt.shape[1])
-        if len(prompt) > 1:
-            _, state = self.lstm(prompt[:-1], state)
+        for piece in prompt[:-1].split(PIECE):
+            _, state = self.lstm(piece, state)
         return prompt[-1], state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
