@@ -65,8 +65,8 @@ class LanguageModel(nn.Module):
     def begin(self, prompt: Tensor) -> tuple[Tensor, State]:
         """See ``SequenceModel.begin``."""
         state = self.lstm.zero_state(prompt.shape[1])
-        for piece in prompt[:-1].split(PIECE):
-            _, state = self.lstm(piece, state)
+        for start in range(0, len(prompt) - 1, PIECE):
+            _, state = self.lstm(prompt[:-1][start : start + PIECE], state)
         return prompt[-1], state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
