@@ -5,7 +5,7 @@
 
 One text of 101 characters is one sequence of 100 inputs; an LSTM of 32 units learns it by heart, or
 not, in 600 full-batch steps, with the backward pass of ``charseq/lstm/faults.py``. The loss is the
-sum over the text. About five minutes on two cores. ``docs/lstm.md`` reads the result.
+sum over the text. About four minutes on two cores. ``docs/lstm.md`` reads the result.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
 
-from charseq.lstm.cell import LSTMCell
+from charseq.lstm import cell
 from charseq.lstm.faults import loss_and_gradients
 
 TEXT = (
@@ -199,8 +199,8 @@ def compare(found: Parameters, true: Parameters) -> tuple[Tensor, Tensor, Tensor
 
 def step(run: Parameters, ids: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """One character on: logits (1, V), h and c (1, H) of one run."""
-    weights = {name.removesuffix("_l0"): run[name] for name in run if name.endswith("_l0")}
-    h, c, _ = torch.func.functional_call(LSTMCell(len(SYMBOLS), HIDDEN), weights, (ids, (h, c)))
+    weights = (run[name] for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"))
+    h, c, _ = cell.step(ids, (h, c), *weights)
     return h @ run["weight_out"].t() + run["bias_out"], h, c
 
 
@@ -214,7 +214,7 @@ def read(parameters: Parameters, length: int = 0) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         for t in range(length or len(INPUTS)):
             ids = logits[-1].argmax(-1) if length and logits else INPUTS[t].expand(runs, 1)
-            output, h, c = torch.func.vmap(step, randomness="same")(parameters, ids, h, c)
+            output, h, c = torch.func.vmap(step)(parameters, ids, h, c)
             logits.append(output)
             cells.append(c)
     return torch.cat(logits, dim=1), torch.cat(cells, dim=1)

@@ -234,9 +234,9 @@ def _finite_differences(problem: _Problem, name: str, entries: Tensor) -> Tensor
 
     steps = torch.full(entries.shape, STEP, dtype=leaf.dtype)
     # All entries at once: one loss is a loop of small operations, and would be slow a thousandfold.
-    losses = torch.func.vmap(
-        loss, chunk_size=max(1, 2**20 // leaf.numel()), randomness="different"
-    )(entries.repeat(2), torch.cat([steps, -steps]))
+    losses = torch.func.vmap(loss, chunk_size=max(1, 2**20 // leaf.numel()))(
+        entries.repeat(2), torch.cat([steps, -steps])
+    )
     above, below = losses.chunk(2)
     return (above - below) / (2 * STEP)
 

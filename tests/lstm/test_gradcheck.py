@@ -150,7 +150,11 @@ def test_a_broken_sum_over_time_is_named(
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("d_c.mul_(f_t[t])", "pass"), ("d_h.add_(d_output_t[t])", "d_h.copy_(d_output_t[t])")],
+    [
+        ("d_c.mul_(f_t)", "pass"),
+        ("d_c.addcmul_(d_h, h_to_c_t)", "pass"),
+        ("d_h.add_(d_output_t)", "d_h.copy_(d_output_t)"),
+    ],
 )
 def test_a_break_in_the_way_back_through_time_is_caught(
     old: str, new: str, broken: Callable[[str, str], None]
