@@ -138,7 +138,7 @@ class ModelConfig(Section):
     backend: Backend = Field(
         "auto",
         description="manual: hand-derived backward; reference: autograd; torch: nn.LSTM; "
-        "auto: the fastest here",
+        "auto: manual, on a GPU torch",
     )
 
 

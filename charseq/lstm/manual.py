@@ -115,13 +115,14 @@ class _ManualLSTM(torch.autograd.Function):
         # Factors for all t at once: d_z_t = (factors of i, f, g) * d_c_t, (factor of o) * d_h_t
         d_z = torch.empty_like(gates)
         for_i, for_f, for_g, for_o = d_z.chunk(4, dim=-1)
-        # 2' and 3'. d_i = d_c * g, d_f = d_c * c_{t-1}, times sigmoid' = s (1 - s)
-        torch.addcmul(i, i, i, value=-1, out=for_i).mul_(g)
-        torch.addcmul(f, f, f, value=-1, out=for_f).mul_(c[:-1])
-        #            d_g = d_c * i, times tanh' = 1 - g^2
+        # 2'. sigmoid' = s (1 - s), one pass for i, f and o together; g's part is overwritten
+        torch.addcmul(gates, gates, gates, value=-1, out=d_z)
+        # 3'. d_i = d_c * g, d_f = d_c * c_{t-1}, d_g = d_c * i, the last times tanh' = 1 - g^2
+        for_i.mul_(g)
+        for_f.mul_(c[:-1])
         torch.addcmul(i, i * g, g, value=-1, out=for_g)
-        # 2' and 4'. d_o = d_h * tanh(c), times sigmoid'
-        torch.addcmul(o, o, o, value=-1, out=for_o).mul_(tanh_c)
+        # 4'. d_o = d_h * tanh(c)
+        for_o.mul_(tanh_c)
         # 4'. d_c += d_h * o * (1 - tanh(c)^2)
         h_to_c = torch.addcmul(o, h[1:] if mask is None else o * tanh_c, tanh_c, value=-1)
         if mask is not None:  # a padded step has no gates: the gradient passes it untouched

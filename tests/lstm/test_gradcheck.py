@@ -115,10 +115,10 @@ WEIGHTS = "weight_ih_l0", "weight_hh_l0", "bias_ih_l0"
 @pytest.mark.parametrize(
     ("old", "new", "gate"),
     [
-        ("out=for_i).mul_(g)", "out=for_i).mul_(i)", "i"),
-        ("out=for_f).mul_(c[:-1])", "out=for_f).mul_(c[1:])", "f"),
+        ("for_i.mul_(g)", "for_i.mul_(i)", "i"),
+        ("for_f.mul_(c[:-1])", "for_f.mul_(c[1:])", "f"),
         ("torch.addcmul(i, i * g, g", "torch.addcmul(i, g, g", "g"),
-        ("out=for_o).mul_(tanh_c)", "out=for_o).mul_(c[1:])", "o"),
+        ("for_o.mul_(tanh_c)", "for_o.mul_(c[1:])", "o"),
     ],
 )
 def test_a_broken_gate_is_named(
