@@ -12,7 +12,7 @@ Every contender is a process of its own, because the settings that matter belong
 
 The processes take turns, A B C D, A B C D, …, so that a machine that slows down slows all. A turn
 is one step that fetches the caches back and three that are timed. A figure is the median over the
-rounds; a ratio is the median of the ratios round by round, its quartiles in brackets. `nn.LSTM` = 1.
+rounds; a ratio is the median of the ratios round by round, with its quartiles; `nn.LSTM` = 1.
 """
 
 import argparse

@@ -23,7 +23,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def charseq(tmp_path: Path, environment: dict[str, str]) -> Run:
-    def run(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-W", "error", "-m", "charseq", *arguments],
             cwd=tmp_path,
@@ -32,7 +32,6 @@ def charseq(tmp_path: Path, environment: dict[str, str]) -> Run:
             text=True,
             timeout=60,
             check=False,
-            **options,
         )
 
     return run

@@ -120,9 +120,9 @@ def test_malloc_is_left_alone_where_there_is_no_glibc(monkeypatch: pytest.Monkey
         def __getattr__(self, name: str) -> Any:
             raise AttributeError(name)
 
-    monkeypatch.setattr(speed.ctypes, "CDLL", lambda _: Musl())
+    monkeypatch.setattr("ctypes.CDLL", lambda _: Musl())
     assert speed.keep_freed_memory() is False
-    monkeypatch.setattr(speed.sys, "platform", "darwin")
+    monkeypatch.setattr("sys.platform", "darwin")
     assert speed.keep_freed_memory() is False
 
 
