@@ -13,9 +13,9 @@ BIN    := $(VENV)/bin
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(BIN)/charseq ## make .venv and install charseq into it
+install: $(VENV)/installed ## make .venv and install charseq into it
 
-train: $(BIN)/charseq ## train configs/stdlib.yaml, about two minutes (CONFIG=…, ARGS=…)
+train: $(VENV)/installed ## train configs/stdlib.yaml, about two minutes (CONFIG=…, ARGS=…)
 	$(BIN)/charseq train $(CONFIG) --resume $(ARGS)
 
 test: $(VENV)/test ## run the tests, with coverage
@@ -33,13 +33,13 @@ format: $(VENV)/dev ## rewrite the code in its style
 typecheck: $(VENV)/dev ## mypy, strict
 	$(BIN)/mypy
 
-gradcheck: $(BIN)/charseq ## prove the hand-derived backward pass
+gradcheck: $(VENV)/installed ## prove the hand-derived backward pass
 	$(BIN)/charseq gradcheck $(ARGS)
 
 bench: $(VENV)/dev ## speed of a training step against torch.nn.LSTM
 	$(BIN)/python benchmarks/train_speed.py $(ARGS)
 
-docs: $(BIN)/charseq ## regenerate the pages that come from the code
+docs: $(VENV)/installed ## regenerate the pages that come from the code
 	$(BIN)/python docs/generate.py
 
 clean: ## remove .venv and caches; runs/ stays
@@ -47,16 +47,17 @@ clean: ## remove .venv and caches; runs/ stays
 		.import_linter_cache .coverage
 	find charseq tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/bin/python:
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "charseq needs Python 3.11 or newer; say which: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # The constraints give the tested versions; without them pip would take the newest torch.
-$(BIN)/charseq: $(VENV)/bin/python pyproject.toml constraints.txt
+# What is installed is noted in files of its own, as pip may write the commands anew.
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/test $(VENV)/dev: $(VENV)/%: $(BIN)/charseq
+$(VENV)/test $(VENV)/dev: $(VENV)/%: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
-	@touch $@ $(BIN)/charseq
+	@touch $@

@@ -108,6 +108,16 @@ def work(contender: str, shape: str) -> None:
         if contender.startswith("nn.LSTM")
         else charseq_step(batch, steps, hidden, layers, contender)
     )
+    if not contender.startswith("nn.LSTM"):
+        from charseq.training.speed import fast_products
+
+        with fast_products(torch.device("cpu")):
+            take_turns(step)
+    else:
+        take_turns(step)
+
+
+def take_turns(step: Callable[[], float]) -> None:
     for _ in sys.stdin:
         step()
         began = time.perf_counter()
@@ -157,10 +167,9 @@ def charseq_step(
     from charseq.models.language_model import LanguageModel
     from charseq.text.corpus import Streams
     from charseq.training.optim import make_optimizer
-    from charseq.training.speed import keep_freed_memory, use_fast_products
+    from charseq.training.speed import keep_freed_memory
 
     keep_freed_memory()
-    use_fast_products()
     model = LanguageModel(SYMBOLS, hidden, layers, backend=backend)
     config = config_from_json({"data": {"text": "random"}}, where="the benchmark")
     optimizer = make_optimizer(model, config.train)

@@ -1,5 +1,6 @@
 """What several commands draw: errors, and a training as it runs."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from charseq.training.events import Evaluated, Event, Saved, Started, Step, Stopped
 
-LN2 = 0.6931471805599453
+LN2 = math.log(2.0)  # nats / LN2 = bits
 
 
 def show_error(error: Exception) -> None:
@@ -33,6 +34,7 @@ class TrainingDisplay:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._loss: float | None = None
+        self._total: int | None = None
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -90,6 +92,7 @@ class TrainingDisplay:
             self._print(event.notice, style="yellow")
         if event.step:
             self._print(f"resumed after step {event.step:,}", style="yellow")
+        self._total = event.total_steps
         if self._progress:
             self._task = self._progress.add_task(
                 "train",
@@ -100,7 +103,6 @@ class TrainingDisplay:
                 speed="",
                 left="",
             )
-        self._total = event.total_steps
 
     def _step(self, event: "Step") -> None:
         self._loss = event.loss

@@ -89,7 +89,7 @@ def sample(
 ) -> None:
     """Write text with a trained model to standard output, as it is produced.
 
-    A terminal is shown control characters by their names; a pipe gets the text as it is.
+    A terminal is shown control characters in a visible form; a pipe gets the text as it is.
 
     With --json, nats is the mean cost of a character of the text to the model itself.
 

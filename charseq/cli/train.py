@@ -1,7 +1,10 @@
 """``charseq train``: run a training, show it, and stop it safely."""
 
 import json
+import shlex
+import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -48,7 +51,7 @@ def train(
 
     Ctrl-C finishes the step, saves, and says how to resume; twice leaves at once.
 
-    Example: charseq train configs/stdlib.yaml --set train.max_minutes=10
+    Example: charseq train configs/stdlib.yaml --set train.max_steps=5000
     """
     from charseq.cli.pipes import INTERRUPTED
     from charseq.config import load_config
@@ -64,7 +67,7 @@ def train(
     console = Console(stderr=as_json, quiet=quiet, highlight=False)
     display = TrainingDisplay(console)
     stopped: Stopped | None = None
-    with _stop_flag() as stop, display.live():
+    with _stop_flag(console) as stop, display.live():
         events = loop.train(
             settings, run=folder, resume=resume, device=device, should_stop=lambda: bool(stop)
         )
@@ -77,24 +80,39 @@ def train(
     if as_json:
         typer.echo(json.dumps({"run": str(folder), **asdict(stopped)}))
     if not stopped.finished:
-        again = ["charseq train", str(config), *(f"--set {item}" for item in overrides or ())]
+        again = ["train", str(config), "--resume"]
+        for item in overrides or ():
+            again += ["--set", item]
         if run:
-            again.append(f"--run {run}")
-        console.print(f"go on with: {' '.join(again)} --resume", markup=False, soft_wrap=True)
+            again += ["--run", str(run)]
+        if device != "auto":
+            again += ["--device", device]
+        console.print(f"go on with: {_command(*again)}", markup=False, soft_wrap=True)
         raise typer.Exit(INTERRUPTED)
     _show_result(console, settings, folder)
 
 
+def _command(*arguments: str) -> str:
+    """A command as it can be pasted here, also where charseq is not on the PATH."""
+    program = "charseq" if shutil.which("charseq") else sys.argv[0]
+    return shlex.join([program, *arguments])
+
+
 @contextmanager
-def _stop_flag() -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C or SIGTERM; the second signal acts as it usually does."""
+def _stop_flag(console: "Console") -> Iterator[list[int]]:
+    """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one acts as it usually does.
+
+    A signal that this process was told to ignore, as nohup does, stays ignored.
+    """
     signals: list[int] = []
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    usual = {n: signal.getsignal(n) for n in wanted if signal.getsignal(n) != signal.SIG_IGN}
 
     def note(number: int, _: FrameType | None) -> None:
         signals.append(number)
         for each, handler in usual.items():
             signal.signal(each, handler)
+        console.print("stopping after this step; once more leaves at once", style="yellow")
 
     for number in usual:
         signal.signal(number, note)
@@ -114,13 +132,13 @@ def _show_result(console: "Console", settings: "Config", folder: Path) -> None:
     from charseq.inference.load import load
     from charseq.text.characters import escape
 
-    text = load(folder).sample(length=min(settings.sample.length, 400))
+    text = load(folder).sample(length=min(settings.sample.length, 400), unknown="skip")
     console.print("\na sample:", style="dim")
     for line in text.strip("\n").split("\n"):
         console.print(Text(escape(line.expandtabs())), soft_wrap=True)
-    console.print(
-        f"\nnext:\n  charseq sample {folder} --temperature 0.5\n  charseq eval {folder}\n"
-        f'  charseq eval {folder} --text "a line of your own"\n',
-        markup=False,
-        soft_wrap=True,
-    )
+    commands = [
+        _command("sample", str(folder), "--temperature", "0.5"),
+        _command("eval", str(folder)),
+        _command("eval", str(folder), "--text", "a line of your own"),
+    ]
+    console.print("\nnext:", *commands, sep="\n  ", markup=False, soft_wrap=True)

@@ -95,6 +95,8 @@ class LSTM(nn.Module):
         from 1 to T for right-padded batches: padded steps change no state and give zeros.
         Returns the output (T, B, directions * H) and (h_n, c_n), shaped as ``state``.
         """
+        if not x.is_floating_point() and x.dtype != torch.bool:
+            x = x.long()
         self._check(x, state, lengths)
         run = BACKENDS[self.resolve_backend(x.device)]
         h_0, c_0 = self.zero_state(x.shape[1]) if state is None else state
@@ -139,7 +141,7 @@ class LSTM(nn.Module):
 
     def zero_state(self, batch_size: int) -> State:
         """h_0 and c_0 of zeros, (num_layers * directions, B, H)."""
-        like = self.get_parameter("weight_hh_l0")
+        like = self._weights(0, "")[1]
         shape = (self.num_layers * len(self._suffixes), batch_size, self.hidden_size)
         return like.new_zeros(shape), like.new_zeros(shape)
 
@@ -156,6 +158,10 @@ class LSTM(nn.Module):
             f" backend={self.backend!r}"
         )
 
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self._weights(0, "")[1].dtype
+
     def _weights(self, layer: int, suffix: str) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
         name = f"l{layer}{suffix}"
         return (  # getattr: get_parameter takes ten times as long, which decoding feels
@@ -171,6 +177,14 @@ class LSTM(nn.Module):
             raise CharseqError(f"LSTM: input {tuple(x.shape)} is not {wanted}, T and B at least 1")
         if x.is_floating_point() and x.shape[2] != self.input_size:
             raise CharseqError(f"LSTM: input has {x.shape[2]} features, not {self.input_size}")
+        if x.dtype == torch.bool or (x.is_floating_point() and x.dtype != self._dtype):
+            raise CharseqError(f"LSTM: input is {x.dtype}, not {self._dtype} or integer ids")
+        # On a GPU the look would wait for it; there the gather itself stops at a wrong id.
+        if not x.is_floating_point() and x.device.type == "cpu":
+            low, high = (int(bound) for bound in torch.aminmax(x))
+            if low < 0 or high >= self.input_size:
+                wrong = low if low < 0 else high
+                raise CharseqError(f"LSTM: id {wrong} is not in 0 to {self.input_size - 1}")
         if state is not None:
             shape = (self.num_layers * len(self._suffixes), x.shape[1], self.hidden_size)
             for name, part in zip(("h_0", "c_0"), state, strict=True):

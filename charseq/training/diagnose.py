@@ -9,12 +9,12 @@ from charseq.models.language_model import LanguageModel
 
 
 @torch.no_grad()
-def diagnose(model: LanguageModel, inputs: Tensor, state: State | None, loss: float) -> str:
+def diagnose(model: LanguageModel, inputs: Tensor, state: State | None) -> str:
     """Describe, line by line, what is not finite. ``inputs``: ids (T, B) of the batch.
 
-    The gradients of that batch still stand in the parameters, and no update was made with them.
+    The gradients that stand in the parameters are those of the last backward pass, not clipped.
     """
-    lines = [f"the loss is {loss}"]
+    lines = []
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
             lines.append(f"weights that are not finite: {name}{_gates(parameter, name)}")

@@ -24,7 +24,7 @@ from charseq.training.diagnose import diagnose
 from charseq.training.events import Evaluated, Event, Saved, Started, Step, Stopped
 from charseq.training.optim import learning_rate
 from charseq.training.run import RunFolder, open_run
-from charseq.training.speed import keep_freed_memory, use_fast_products
+from charseq.training.speed import fast_products, keep_freed_memory
 from charseq.training.state import TrainingState
 
 
@@ -40,14 +40,17 @@ def train(
 
     ``resume`` goes on with what the folder holds, or starts where it holds nothing. ``should_stop``
     is asked after every step; once it says True the run is saved and ends. torch's global random
-    generators are seeded, and belong to the training until it ends.
+    generators are seeded, and belong to the training until it ends; malloc keeps what it frees from
+    then on (``speed.py``).
 
     Raises:
         CharseqError: the text, the folder or the device cannot be used.
         NotFiniteError: the loss became NaN or infinite; the last good checkpoint is kept.
     """
-    with open_run(Path(run), resume=resume) as folder:
-        training = _Training(config, folder, resolve_device(device), resume=resume)
+    target = resolve_device(device)
+    corpus = load_corpus(config.data)  # before the folder is made: a wrong path leaves nothing
+    with open_run(Path(run), resume=resume) as folder, fast_products(target):
+        training = _Training(config, corpus, folder, target, resume=resume)
         yield training.started
         yield from training.steps(should_stop)
 
@@ -56,14 +59,17 @@ class _Training:
     """One session of a training: the text, the run folder, and the state that changes."""
 
     def __init__(
-        self, config: Config, folder: RunFolder, device: torch.device, *, resume: bool
+        self,
+        config: Config,
+        corpus: Corpus,
+        folder: RunFolder,
+        device: torch.device,
+        *,
+        resume: bool,
     ) -> None:
         keep_freed_memory()
-        if device.type == "cpu":
-            use_fast_products()
         self.settings = config.train
         self.folder = folder
-        corpus = load_corpus(config.data)
         self.valid = corpus.valid
         self.streams = Streams(corpus.train, config.train.batch_size, config.train.seq_len)
         self.total_steps = _total_steps(config.train, self.streams.steps_per_epoch)
@@ -97,7 +103,8 @@ class _Training:
         reason = self._limit()
         while reason is None and not should_stop():
             gradient_norm = self._step()
-            if progress.step % settings.log_every == 0:
+            reason = self._limit()
+            if progress.step % settings.log_every == 0 or reason is not None:
                 yield self._log(gradient_norm)
             if progress.step % settings.eval_every == 0:
                 yield from self._evaluate()
@@ -135,11 +142,13 @@ class _Training:
             batch, state.carried, settings.label_smoothing
         )
         torch.autograd.backward(loss_sum / characters)
-        limit = math.inf if settings.clip_norm is None else settings.clip_norm
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        parameters = list(self.model.parameters())
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         loss, gradient_norm = torch.stack([loss_sum.detach(), norm]).tolist()
-        if not math.isfinite(loss + gradient_norm):
-            raise NotFiniteError(self._diagnosis(batch, loss / characters))
+        if not math.isfinite(loss + gradient_norm):  # before clipping, which would spread a NaN
+            raise NotFiniteError(self._diagnosis(batch, f"the loss is {loss / characters}"))
+        if settings.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
         state.optimizer.step()
         if state.average:
             state.average.update(self.model, progress.step)
@@ -152,12 +161,14 @@ class _Training:
         return float(gradient_norm)
 
     def _learning_rate(self) -> float:
+        """By the step; and by the clock where it ends the training, whichever is further on."""
         settings, progress = self.settings, self.progress
+        done = 0.0
         if self.total_steps is not None:
             length = max(1, self.total_steps - settings.warmup_steps)
             done = (progress.step - settings.warmup_steps) / length
-        else:  # the clock alone ends this training
-            done = progress.seconds / (60 * (settings.max_minutes or math.inf))
+        if settings.max_minutes is not None:
+            done = max(done, progress.seconds / (60 * settings.max_minutes))
         return learning_rate(progress.step, settings, done, progress.plateau_factor)
 
     def _log(self, gradient_norm: float) -> Step:
@@ -185,7 +196,8 @@ class _Training:
         with average.applied(self.model) if average else nullcontext():
             score = evaluate(self.model, self.valid, streams=settings.batch_size)
             if not math.isfinite(score.nats):
-                raise NotFiniteError(f"step {progress.step}: the validation loss is {score.nats}")
+                batch = self.streams.batch(progress.step)
+                raise NotFiniteError(self._diagnosis(batch, f"the validation loss is {score.nats}"))
             progress.evaluated_step = progress.step
             is_best = progress.best_nats is None or score.nats < progress.best_nats
             if is_best:
@@ -204,7 +216,10 @@ class _Training:
         yield event
 
     def _save(self) -> Saved:
-        """Write everything that resuming needs."""
+        """Write everything that resuming needs, unless the last update broke the weights."""
+        if not all(parameter.isfinite().all() for parameter in self.model.parameters()):
+            batch = self.streams.batch(self.progress.step)
+            raise NotFiniteError(self._diagnosis(batch, "an update made weights not finite"))
         return Saved(self.progress.step, self.folder.save_last(self.state.everything()))
 
     def _limit(self) -> str | None:
@@ -227,13 +242,13 @@ class _Training:
             left.append(max(0.0, 60 * settings.max_minutes - progress.seconds))
         return min(left) if left else None
 
-    def _diagnosis(self, batch: Batch, loss: float) -> str:
+    def _diagnosis(self, batch: Batch, symptom: str) -> str:
         inputs = torch.from_numpy(batch.inputs).to(self.state.device)
-        details = diagnose(self.model, inputs, self.state.carried, loss)
+        details = diagnose(self.model, inputs, self.state.carried)
         kept = self.folder.last if self.folder.last.exists() else "none was written yet"
         return (
             f"step {self.progress.step + 1}: training went wrong and was stopped before it could"
-            f" spoil the weights\n{details}\nlast good checkpoint: {kept}\n"
+            f" spoil the checkpoints\n{symptom}\n{details}\nlast good checkpoint: {kept}\n"
             "try a lower train.learning_rate or train.clip_norm, then --resume"
         )
 

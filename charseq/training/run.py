@@ -37,24 +37,46 @@ class RunFolder:
         self.best = path / "best.safetensors"
         self._metrics = path / "metrics.jsonl"
 
+    def claim(self) -> None:
+        """Note who trains here, for the message to whoever tries next."""
+        with self._writing():
+            (self.path / ".pid").write_text(str(os.getpid()))
+
     def start(self, config: Config, step: int) -> None:
         """Write the configuration, and cut the log back to what happened up to ``step``."""
-        (self.path / "config.yaml").write_text(dump_config(config), encoding="utf-8")
         kept = []
         if step and self._metrics.exists():
             lines = self._metrics.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if _step_of(line) <= step]
-        self._metrics.write_text("".join(kept), encoding="utf-8")
+        with self._writing():
+            (self.path / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+            shortened = self.path / ".metrics.tmp"
+            shortened.write_text("".join(kept), encoding="utf-8")
+            shortened.replace(self._metrics)
 
     def log(self, values: dict[str, Any]) -> None:
         """Add a line to the log."""
-        with self._metrics.open("a", encoding="utf-8") as file:
+        with self._writing(), self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CharseqError(
+                f"{self.path}: cannot be written: {error.strerror}; the checkpoints there are"
+                " whole: make room, then --resume"
+            ) from None
 
     def save_last(self, checkpoint: Checkpoint) -> Path:
         """Keep the last checkpoint as the previous one and write the new one."""
         if self.last.exists():
-            self.last.replace(self.previous)
+            # A second name first: at no moment is there no checkpoint called last.
+            spare = self.path / ".previous.tmp"
+            spare.unlink(missing_ok=True)
+            spare.hardlink_to(self.last)
+            spare.replace(self.previous)
         write_checkpoint(self.last, checkpoint)
         return self.last
 
@@ -72,8 +94,11 @@ class RunFolder:
                 except CheckpointError as problem:
                     problems.append(problem)
                 else:
-                    notice = f"{problems[0]}; going on from {path.name}" if problems else None
-                    return checkpoint, notice
+                    if not problems:
+                        return checkpoint, None
+                    # Out of the way: it must not take the place of the good one at the next save.
+                    self.last.replace(self.path / "damaged.safetensors")
+                    return checkpoint, f"{problems[0]}; going on from {path.name}"
         if problems:
             raise problems[-1]
         return None, None
@@ -101,12 +126,13 @@ def open_run(path: Path, *, resume: bool) -> Iterator[RunFolder]:
     except OSError as error:
         raise CharseqError(f"{path}: cannot be used as a run folder: {error.strerror}") from None
     try:
-        (path / ".pid").write_text(str(os.getpid()))
         folder = RunFolder(path)
-        if not resume and (folder.last.exists() or folder.previous.exists()):
+        folder.claim()
+        if not resume and any(f.exists() for f in (folder.last, folder.previous, folder.best)):
             raise CharseqError(
-                f"{path}: holds a training already; add --resume to go on with it, or --run with"
-                " another folder to start anew"
+                f"{path}: holds a training already; add --resume to go on with it (a finished one"
+                " also needs a higher limit, as --set train.max_steps=…), or --run with another"
+                " folder to start anew"
             )
         yield folder
     finally:

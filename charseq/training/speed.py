@@ -2,6 +2,8 @@
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -23,14 +25,23 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
-def use_fast_products(tolerance: float = 2e-6) -> bool:
-    """Let oneDNN multiply float32 matrices, where it is exact to float32.
+@contextmanager
+def fast_products(device: torch.device, tolerance: float = 2e-6) -> Iterator[bool]:
+    """Inside, oneDNN multiplies float32 matrices on a CPU, where it is exact to float32.
 
     That is what torch's precision "medium" does on a CPU; on some it is more than twice as fast,
     and on some it rounds to bfloat16. So one product is tried against float64, and the setting is
-    taken back when its error is above ``tolerance``. True where it stays.
+    taken back when its error is above ``tolerance``. Gives True where it stays; outside, and on a
+    GPU, nothing changes.
     """
     before = torch.get_float32_matmul_precision()
+    try:
+        yield device.type == "cpu" and _switch(tolerance, before)
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _switch(tolerance: float, before: str) -> bool:
     torch.set_float32_matmul_precision("medium")
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(256, 256, generator=generator) for _ in range(2))

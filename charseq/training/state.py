@@ -5,7 +5,6 @@ the weights after 60 steps are those of 30 steps, a stop, and 30 more, bit for b
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from charseq.config.schema import Config
 from charseq.errors import CharseqError
 from charseq.lstm.cell import State
 from charseq.models.build import build_model
-from charseq.models.checkpoint import WEIGHTS, Checkpoint
+from charseq.models.checkpoint import WEIGHTS, Checkpoint, CheckpointError
 from charseq.text.vocab import Vocab
 from charseq.training.optim import (
     Average,
@@ -95,8 +94,9 @@ class TrainingState:
 
         self.model.load_state_dict(under(WEIGHTS))
         load_optimizer_tensors(self.optimizer, self.model, under("optimizer."))
-        if self.average and (averaged := under("average.")):
-            self.average.weights = averaged
+        if self.average:  # begun only now, it begins with the weights as they are
+            begun = Average(self.model, self.average.decay).weights
+            self.average.weights = under("average.") or begun
         if carried := under("state."):
             self.carried = (carried["h"], carried["c"])
         self.progress = Progress(**checkpoint.extra["progress"])
@@ -109,27 +109,27 @@ class TrainingState:
         return Checkpoint(self.config, self.vocab, tensors, extra)
 
     def _check_same(self, checkpoint: Checkpoint, where: str) -> None:
+        if "random.cpu" not in checkpoint.tensors:
+            raise CheckpointError(
+                f"{where}: last.safetensors holds weights only, not what resuming needs"
+            )
         if checkpoint.extra.get("fingerprint") != self.fingerprint:
             raise CharseqError(
                 f"{where}: the text, or how it is read and split, has changed since this run"
                 " began; train in another folder with --run"
             )
-        changed = []
-        for section, name in (
-            ("model", "hidden_size"),
-            ("model", "num_layers"),
-            ("train", "batch_size"),
-            ("train", "seq_len"),
-        ):
-            old, new = (_setting(c, section, name) for c in (checkpoint.config, self.config))
-            if old != new:
-                changed.append(f"{section}.{name} was {old} and is {new}")
+        before, now = checkpoint.config, self.config
+        settings = {
+            "model.hidden_size": (before.model.hidden_size, now.model.hidden_size),
+            "model.num_layers": (before.model.num_layers, now.model.num_layers),
+            "train.batch_size": (before.train.batch_size, now.train.batch_size),
+            "train.seq_len": (before.train.seq_len, now.train.seq_len),
+        }
+        changed = [
+            f"{name} was {old} and is {new}" for name, (old, new) in settings.items() if old != new
+        ]
         if changed:
             raise CharseqError(
                 f"{where}: cannot go on: {'; '.join(changed)}; set it back, or train in another"
                 " folder with --run"
             )
-
-
-def _setting(config: Config, section: str, name: str) -> Any:
-    return getattr(getattr(config, section), name)

@@ -202,6 +202,12 @@ def test_manual_passes_finite_differences() -> None:
         assert torch.autograd.gradcheck(outputs, (*leaves, *lstm.parameters()))
 
 
+def test_ids_may_be_stored_in_a_byte() -> None:
+    lstm = make("manual")
+    ids = torch.tensor([[0, 4], [2, 1]])
+    assert torch.equal(lstm(ids)[0], lstm(ids.to(torch.uint8))[0])
+
+
 def test_one_step_at_a_time_is_the_whole_sequence() -> None:
     lstm = make("manual")
     ids = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(3))
@@ -280,6 +286,10 @@ def test_locked_dropout_drops_the_same_units_at_every_time_step(dropped: Tensor)
         (lambda m: m(torch.zeros(3, 2, 5), (torch.zeros(2, 1, 4), torch.zeros(2, 2, 4))), "h_0"),
         (lambda m: m(torch.zeros(3, 2, 5), None, torch.tensor([3])), "lengths"),
         (lambda m: m(torch.zeros(3, 2, 5), None, torch.tensor([4, 1])), "between 1 and T = 3"),
+        (lambda m: m(torch.tensor([[9]])), "id 9 is not in 0 to 4"),
+        (lambda m: m(torch.tensor([[-1]])), "id -1 is not in 0 to 4"),
+        (lambda m: m(torch.tensor([[True]])), "torch.bool"),
+        (lambda m: m(torch.zeros(3, 2, 5).double()), "torch.float64, not torch.float32"),
         (lambda m: LSTM(0, 3), "at least 1"),
         (lambda m: LSTM(3, 3, dropout=1.0), "dropout"),
         (lambda m: LSTM(3, 3, backend="cudnn"), "no backend 'cudnn'"),

@@ -110,7 +110,7 @@ def test_30_steps_and_30_more_are_60_bit_for_bit(text: Path, tmp_path: Path) -> 
             assert wanted.keys() == found.keys()
             assert all(torch.equal(found[key], value) for key, value in wanted.items())
         assert lines(interrupted) == lines(tmp_path / "whole")
-    assert len(lines(tmp_path / "whole")) == 60 // 7 + 60 // 20
+    assert len(lines(tmp_path / "whole")) == 60 // 7 + 1 + 60 // 20
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
@@ -233,6 +233,76 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_previous(text: Path, tmp_pa
     wanted, found = (tensors(tmp_path / r / "last.safetensors") for r in ("whole", "run"))
     assert all(torch.equal(found[key], value) for key, value in wanted.items())
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+    # The damaged file did not take the place of the good one at the next save.
+    assert (
+        read_checkpoint(tmp_path / "run" / "previous.safetensors").extra["progress"]["step"] == 50
+    )
+
+
+def test_an_average_that_begins_late_begins_with_the_weights_as_they_are(
+    text: Path, tmp_path: Path
+) -> None:
+    run(settings(text, train__average_decay=None, train__max_steps=10), tmp_path / "run")
+    before = tensors(tmp_path / "run" / "last.safetensors")["model.output.weight"]
+    run(
+        settings(text, train__average_decay=0.999999, train__max_steps=11),
+        tmp_path / "run",
+        resume=True,
+    )
+    after = tensors(tmp_path / "run" / "last.safetensors")
+    now, average = after["model.output.weight"], after["average.output.weight"]
+    # decay (1 + 10) / (10 + 10) at step 10: between the two, and nowhere near the random start
+    torch.testing.assert_close(average, before + (1 - 11 / 20) * (now - before))
+
+
+def test_weights_alone_cannot_be_resumed(text: Path, tmp_path: Path) -> None:
+    config = settings(text, train__max_steps=5)
+    run(config, tmp_path / "run")
+    best = tmp_path / "run" / "best.safetensors"
+    (tmp_path / "run" / "last.safetensors").write_bytes(best.read_bytes())
+    with pytest.raises(CharseqError, match="holds weights only"):
+        run(config, tmp_path / "run", resume=True)
+
+
+def test_a_gradient_that_is_not_finite_is_told_from_those_that_are(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The norms are those before clipping, which one infinity would turn into NaN everywhere."""
+    real = torch.autograd.backward
+
+    def broken(loss: Tensor) -> None:
+        real(loss)
+        model = caught_model[0]
+        model.output.bias.grad[1] = float("inf")
+
+    caught_model: list[Any] = []
+    from charseq.training import state
+
+    build = state.build_model
+
+    def remember(*arguments: Any) -> Any:
+        caught_model.append(build(*arguments))
+        return caught_model[0]
+
+    monkeypatch.setattr(state, "build_model", remember)
+    monkeypatch.setattr(torch.autograd, "backward", broken)
+    with pytest.raises(NotFiniteError) as caught:
+        run(settings(text), tmp_path / "run")
+    norms = {
+        line.split()[3]: float(line.split()[2])
+        for line in str(caught.value).splitlines()
+        if line.startswith("gradient norm")
+    }
+    assert norms.pop("output.bias") == math.inf
+    for name, norm in norms.items():
+        wanted = caught_model[0].get_parameter(name).grad.norm().item()
+        assert 0 < norm == pytest.approx(wanted, rel=5e-3), name
+
+
+def test_a_wrong_path_leaves_no_folder(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(CharseqError, match="missing"):
+        run(settings(tmp_path / "missing.txt"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -278,6 +348,7 @@ def test_a_nan_is_diagnosed_and_the_last_good_checkpoint_kept(
     if where == "weight":
         assert "not finite: lstm.weight_hh_l1 (gates f)" in message
         assert "f of layer 1 at time step 0" in message
+        assert "step 15: training went wrong" in message
     else:
         assert "first in the forward pass: the carried state c_0" in message
     kept = tensors(tmp_path / "run" / "last.safetensors")
@@ -322,7 +393,7 @@ def test_the_python_api_of_the_readme(text: Path, tmp_path: Path) -> None:
     assert charseq.Config is Config
     assert charseq.train is train
     kinds = [type(event).__name__ for event in events_of_a_short_run(text, tmp_path / "run")]
-    assert kinds == ["Started", "Evaluated", "Saved", "Stopped"]
+    assert kinds == ["Started", "Step", "Evaluated", "Saved", "Stopped"]
     model = charseq.load(tmp_path / "run")
     assert len(model.sample("hot ", length=9)) >= 9
     assert model.evaluate(split="valid").characters == len(load_corpus(model.config.data).valid) - 1
