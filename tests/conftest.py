@@ -1,4 +1,4 @@
-"""Settings of every test: small models gain nothing from a second thread; no test asserts a time."""
+"""Settings of every test: small models gain nothing from a second thread; times vary."""
 
 import hypothesis
 import torch
