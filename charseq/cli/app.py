@@ -58,7 +58,20 @@ def main() -> None:
     try:
         app()
     except CharseqError as error:
-        from charseq.cli.console import show_error
+        _fail(error)
+    except (MemoryError, RuntimeError) as error:  # torch has no error of its own for a full CPU
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        _fail(
+            CharseqError(
+                "there is not enough memory for this: lower train.batch_size, train.seq_len or"
+                " model.hidden_size"
+            )
+        )
 
-        show_error(error)
-        sys.exit(error.exit_code)
+
+def _fail(error: CharseqError) -> None:
+    from charseq.cli.console import show_error
+
+    show_error(error)
+    sys.exit(error.exit_code)

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from charseq.errors import CharseqError
 from charseq.inference.evaluate import reading
-from charseq.models.language_model import LanguageModel
+from charseq.models.protocol import SequenceModel
 from charseq.text.vocab import Ids, Unknown, Vocab
 
 MOST_BYTES = 4  # of a character in UTF-8
 
 
 def generate_text(
-    model: LanguageModel,
+    model: SequenceModel,
     vocab: Vocab,
     prime: str,
     *,
@@ -77,7 +77,7 @@ def prompt_ids(vocab: Vocab, prime: str, unknown: Unknown = "error") -> Ids:
 
 
 def generate(
-    model: LanguageModel,
+    model: SequenceModel,
     prompt: Sequence[int] | Ids,
     *,
     length: int,
@@ -98,7 +98,7 @@ def generate(
         CharseqError: at once when an argument is out of range; later when the model gives NaN.
     """
     _check(len(prompt), length, temperature, top_k, top_p)
-    if model.output.out_features == 1:
+    if model.vocab_size == 1:
         never = None
     return _generate(model, prompt, length, temperature, top_k, top_p, generator, never)
 
@@ -149,7 +149,7 @@ def _check(
 
 
 def _generate(
-    model: LanguageModel,
+    model: SequenceModel,
     prompt: Sequence[int] | Ids,
     length: int,
     temperature: float,
@@ -160,7 +160,7 @@ def _generate(
 ) -> Iterator[int]:
     # Gradients are turned off around each step, and not around a yield: what happens between two
     # symbols is the caller's.
-    device = model.output.weight.device
+    device = model.device
     read = torch.from_numpy(np.asarray(prompt, dtype=np.int64)).to(device)
     with reading(model):
         ids, state = model.begin(read[:, None])

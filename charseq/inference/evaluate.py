@@ -18,6 +18,7 @@ from charseq.errors import CharseqError
 from charseq.inference.metrics import Score
 from charseq.lstm.cell import State
 from charseq.models.language_model import LanguageModel
+from charseq.models.protocol import SequenceModel
 from charseq.text.vocab import Ids
 
 Progress = Callable[[int, int], object]  # characters scored so far, of how many
@@ -59,7 +60,7 @@ def evaluate(
     chunks = (
         _streams(model, ids, streams, warmup) if window is None else _windows(model, ids, window)
     )
-    device = model.output.weight.device
+    device = model.device
     nats = torch.zeros((), dtype=torch.float64, device=device)
     hits = torch.zeros((), dtype=torch.int64, device=device)
     done = 0
@@ -96,10 +97,10 @@ def _scorable(ids: Ids) -> int:
 
 
 @contextmanager
-def reading(model: nn.Module) -> Iterator[None]:
+def reading(model: SequenceModel) -> Iterator[None]:
     """Evaluation mode, and no gradients, for a while."""
     training = model.training
-    model.eval()
+    model.train(False)
     try:
         with torch.inference_mode():
             yield
@@ -172,9 +173,9 @@ def _state_before(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], war
 def _block(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], steps: int) -> Tensor:
     """The ``steps`` ids from each of ``starts`` (B,) on, (T, B), on the model's device."""
     block: NDArray[Any] = ids[starts + np.arange(steps)[:, None]]
-    return torch.from_numpy(block.astype(np.int64)).to(model.output.weight.device)
+    return torch.from_numpy(block.astype(np.int64)).to(model.device)
 
 
 def _cells(model: LanguageModel) -> int:
     """How many characters, T times B, a forward pass may hold: logits, and gates, h, c, tanh(c)."""
-    return max(1, CHUNK_FLOATS // max(model.output.out_features, 8 * model.lstm.hidden_size))
+    return max(1, CHUNK_FLOATS // max(model.vocab_size, 8 * model.lstm.hidden_size))

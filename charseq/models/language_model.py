@@ -46,13 +46,22 @@ class LanguageModel(nn.Module):
         h = drop(h, self.lstm.dropout, training=self.training, locked=self.lstm.locked_dropout)
         return self.output(h), state
 
+    @property
+    def device(self) -> torch.device:
+        """See ``SequenceModel.device``."""
+        return self.output.weight.device
+
+    @property
+    def vocab_size(self) -> int:
+        """See ``SequenceModel.vocab_size``."""
+        return self.output.out_features
+
     def loss(
         self, batch: Batch, state: State | None, label_smoothing: float = 0.0
     ) -> tuple[Tensor, int, State]:
         """See ``SequenceModel.loss``."""
-        device = self.output.weight.device
-        inputs = torch.from_numpy(batch.inputs).to(device)
-        targets = torch.from_numpy(batch.targets).to(device)
+        inputs = torch.from_numpy(batch.inputs).to(self.device)
+        targets = torch.from_numpy(batch.targets).to(self.device)
         logits, (h, c) = self(inputs, state)
         loss_sum = nn.functional.cross_entropy(
             logits.flatten(0, 1),

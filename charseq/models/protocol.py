@@ -1,7 +1,8 @@
 """What training, evaluation and decoding know of a model. They never ask which task it is."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from charseq.lstm.cell import State
@@ -10,6 +11,22 @@ from charseq.text.corpus import Batch
 
 class SequenceModel(Protocol):
     """T: time steps, B: sequences side by side, V: symbols of the vocabulary."""
+
+    training: bool
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the width of the logits."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch between training and evaluation, as every ``nn.Module``."""
+        ...
 
     def loss(
         self, batch: Batch, state: State | None, label_smoothing: float = 0.0

@@ -1,4 +1,4 @@
-"""The training loop: a generator of events, with no callbacks and no knowledge of the task.
+"""The training loop: a generator of events, with no callbacks.
 
 for event in train(config, run="runs/mine"):
     print(event)

@@ -176,6 +176,20 @@ def test_a_device_that_is_not_there(charseq: Run, config: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_a_full_memory_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from charseq.cli import app
+
+    monkeypatch.setattr(app, "app", lambda: torch.empty(2**60))  # what torch says is the point
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 2
+    assert "not enough memory for this: lower train.batch_size" in capsys.readouterr().err
+
+
 def test_an_error_cannot_send_control_characters_to_the_terminal(
     charseq: Run, tmp_path: Path
 ) -> None:

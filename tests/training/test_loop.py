@@ -276,15 +276,13 @@ def test_a_gradient_that_is_not_finite_is_told_from_those_that_are(
         model.output.bias.grad[1] = float("inf")
 
     caught_model: list[Any] = []
-    from charseq.training import state
-
-    build = state.build_model
+    from charseq.models.build import build_model
 
     def remember(*arguments: Any) -> Any:
-        caught_model.append(build(*arguments))
+        caught_model.append(build_model(*arguments))
         return caught_model[0]
 
-    monkeypatch.setattr(state, "build_model", remember)
+    monkeypatch.setattr("charseq.training.state.build_model", remember)
     monkeypatch.setattr(torch.autograd, "backward", broken)
     with pytest.raises(NotFiniteError) as caught:
         run(settings(text), tmp_path / "run")
