@@ -94,8 +94,12 @@ def train(
 
 def _command(*arguments: str) -> str:
     """A command as it can be pasted here, also where charseq is not on the PATH."""
-    program = "charseq" if shutil.which("charseq") else sys.argv[0]
-    return shlex.join([program, *arguments])
+    program = [sys.argv[0]]
+    if shutil.which("charseq"):
+        program = ["charseq"]
+    elif Path(sys.argv[0]).name == "__main__.py":
+        program = [sys.executable, "-m", "charseq"]
+    return shlex.join([*program, *arguments])
 
 
 @contextmanager
