@@ -137,6 +137,7 @@ def _show_result(console: "Console", settings: "Config", folder: Path) -> None:
     from charseq.text.characters import escape
 
     text = load(folder).sample(length=min(settings.sample.length, 400), unknown="skip")
+    text = settings.sample.prime + text
     console.print("\na sample:", style="dim")
     for line in text.strip("\n").split("\n"):
         console.print(Text(escape(line.expandtabs())), soft_wrap=True)
