@@ -74,9 +74,10 @@ class RunFolder:
         if self.last.exists():
             # A second name first: at no moment is there no checkpoint called last.
             spare = self.path / ".previous.tmp"
-            spare.unlink(missing_ok=True)
-            spare.hardlink_to(self.last)
-            spare.replace(self.previous)
+            with self._writing():
+                spare.unlink(missing_ok=True)
+                spare.hardlink_to(self.last)
+                spare.replace(self.previous)
         write_checkpoint(self.last, checkpoint)
         return self.last
 
