@@ -1,36 +1,36 @@
 """What each setting accepts, in words: the same in errors, in ``charseq init`` and in the docs."""
 
 from functools import cache
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from charseq.config.scalars import write_scalar
-from charseq.config.schema import Config, Section
+from charseq.config.schema import DEFAULT_TASK, TASKS, Section
 
 _KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 _SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
 @cache
-def sections() -> dict[str, type[Section]]:
-    """The sections of a configuration in the order of the file."""
+def sections(task: str = DEFAULT_TASK) -> dict[str, type[Section]]:
+    """The sections of a task's configuration in the order of the file."""
     return {
         name: field.annotation
-        for name, field in Config.model_fields.items()
+        for name, field in TASKS[task].model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
     }
 
 
 @cache
-def settings() -> dict[tuple[str, ...], FieldInfo]:
-    """Every setting by its path, such as ``("task",)`` or ``("data", "text")``, in order."""
+def settings(task: str = DEFAULT_TASK) -> dict[tuple[str, ...], FieldInfo]:
+    """Every setting of a task by its path, such as ``("task",)`` or ``("data", "text")``."""
     found: dict[tuple[str, ...], FieldInfo] = {}
-    for name, field in Config.model_fields.items():
-        if name in sections():
-            found |= {(name, key): sub for key, sub in sections()[name].model_fields.items()}
+    for name, field in TASKS[task].model_fields.items():
+        if name in sections(task):
+            found |= {(name, key): sub for key, sub in sections(task)[name].model_fields.items()}
         else:
             found[(name,)] = field
     return found
@@ -38,10 +38,10 @@ def settings() -> dict[tuple[str, ...], FieldInfo]:
 
 def value_type(field: FieldInfo) -> Any:
     """The type of a setting without ``| None``."""
-    parts = get_args(field.annotation)
-    if NoneType not in parts:
+    if get_origin(field.annotation) not in (Union, UnionType):
         return field.annotation
-    return next(part for part in parts if part is not NoneType)
+    parts = [part for part in get_args(field.annotation) if part is not NoneType]
+    return Union[tuple(parts)]  # noqa: UP007
 
 
 def is_nullable(field: FieldInfo) -> bool:
@@ -61,6 +61,8 @@ def kind(field: FieldInfo) -> str:
         return " | ".join(names)
     if get_origin(expected) is tuple:
         return f"{len(get_args(expected))} numbers"
+    if get_origin(expected) in (Union, UnionType):
+        return " or ".join(_KINDS[part] for part in get_args(expected))
     return _KINDS[expected]
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -19,6 +19,7 @@ from charseq.config.describe import (
 )
 from charseq.config.document import BROKEN, Document, KeyPath, Problem, dotted, printable
 from charseq.config.scalars import write_scalar
+from charseq.config.schema import TASKS
 
 _OUT_OF_RANGE = {
     "greater_than_equal": ("at least", "ge"),
@@ -26,40 +27,55 @@ _OUT_OF_RANGE = {
     "less_than_equal": ("at most", "le"),
     "less_than": ("below", "lt"),
 }
-_ARTICLES = {"whole number": "a whole number", "number": "a number"}
+_FILES = {"lm": "book.txt", "seq2seq": "pairs.tsv"}
+_ARTICLES = {
+    "whole number": "a whole number",
+    "number": "a number",
+    "whole number or text": "a whole number or text",
+}
 
 
-def explain(error: ValidationError, document: Document) -> list[Problem]:
+def explain(error: ValidationError, document: Document, task: str) -> list[Problem]:
     """Everything that pydantic refused, except what was already noted while reading."""
     found: list[Problem] = []
     for details in error.errors(include_url=False):
         if details["input"] is not BROKEN:
-            found += [problem for problem in _problems(details, document) if problem not in found]
+            found += [
+                problem for problem in _problems(details, document, task) if problem not in found
+            ]
     return found
 
 
-def unknown_key(path: KeyPath) -> str:
+def unknown_key(path: KeyPath, task: str) -> str:
     """Why ``path`` is refused, with the names that may have been meant."""
     last = str(path[-1])
-    if len(path) == 1 and tuple(last.split(".")) in settings():
+    if len(path) == 1 and tuple(last.split(".")) in settings(task):
         section, _, key = last.partition(".")
         return f"unknown key (write '{key}:' on a line of its own below '{section}:')"
-    meant = [f"'{name}'" for name in _meant(path)]
+    for other in TASKS:
+        if other != task and path in (*settings(other), *((name,) for name in sections(other))):
+            return f"is a setting of `task: {other}`, and this is `task: {task}`"
+    meant = [f"'{name}'" for name in _meant(path, task)]
     return f"unknown key{_hint(' or '.join(meant))}"
 
 
-def _problems(details: ErrorDetails, document: Document) -> list[Problem]:
+def _problems(details: ErrorDetails, document: Document, task: str) -> list[Problem]:
     path, value = details["loc"], details["input"]
+    if path[:-1] in settings(task) and path[-1] in ("int", "str"):  # one of two types
+        path = path[:-1]
     # An item of a list (data.split) is described by the setting that holds the list.
     name = tuple(part for part in path if isinstance(part, str))
-    field = settings().get(name)
+    field = settings(task).get(name)
     place = document.place_of(path)
     if details["type"] in ("extra_forbidden", "invalid_key"):
-        return [Problem(document.keys.get(path, place), dotted(path), unknown_key(path))]
+        return [Problem(document.keys.get(path, place), dotted(path), unknown_key(path, task))]
     if details["type"] == "value_error" and field is None:
         return _combinations(name, str(details["ctx"]["error"]), document)
-    if field is None:
-        why = f"expected settings below it, such as '{_example(name)}', found {_found(value)}"
+    if name == ("task",):
+        meant = _hint(next(iter(difflib.get_close_matches(str(value), TASKS, 1)), ""))
+        why = f"expected {' or '.join(TASKS)}, found {_found(value)}{meant}"
+    elif field is None:
+        why = f"expected settings below it, such as '{_example(name, task)}', found {_found(value)}"
         if isinstance(value, str) and ":" in value:
             why += " (is the space after the colon missing?)"
     elif details["type"] == "missing" and len(name) == len(path):
@@ -90,7 +106,7 @@ def _combinations(section: KeyPath, text: str, document: Document) -> list[Probl
 
 
 def _accepts(field: FieldInfo) -> str:
-    if value_type(field) not in (str, int, float, bool) and not choices(field):
+    if get_origin(value_type(field)) is tuple:
         text = f"{kind(field)} such as {'/'.join(f'{share:g}' for share in field.default)}"
     elif names := choices(field):
         text = " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
@@ -132,9 +148,9 @@ def _at(values: Any, path: KeyPath) -> Any:
     return values
 
 
-def _example(section: KeyPath) -> str:
-    name, field = next((path[-1], f) for path, f in settings().items() if path[:-1] == section)
-    return f"{name}: {'book.txt' if default(field) == 'required' else default(field)}"
+def _example(section: KeyPath, task: str) -> str:
+    name, field = next((path[-1], f) for path, f in settings(task).items() if path[:-1] == section)
+    return f"{name}: {_FILES[task] if default(field) == 'required' else default(field)}"
 
 
 def _meant_value(field: FieldInfo, value: Any) -> str:
@@ -168,10 +184,10 @@ def _hint(meant: str) -> str:
     return f" (did you mean {meant}?)" if meant else ""
 
 
-def _meant(path: KeyPath) -> list[str]:
+def _meant(path: KeyPath, task: str) -> list[str]:
     """Names of settings that are probably meant by an unknown one, dotted; at most a few."""
-    names = [*((name,) for name in sections()), *settings()]
-    if path[:-1] in settings():
+    names = [*((name,) for name in sections(task)), *settings(task)]
+    if path[:-1] in settings(task):
         return [dotted(path[:-1])]
     word = str(path[-1]).lower().replace("-", "_")
     if len(word) > 40:

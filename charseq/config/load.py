@@ -14,7 +14,7 @@ from charseq.config.describe import sections, settings, value_type
 from charseq.config.document import BROKEN, Document, Place, Problem, printable, read_yaml
 from charseq.config.explain import explain, unknown_key
 from charseq.config.scalars import write_scalar
-from charseq.config.schema import Config, Section
+from charseq.config.schema import DEFAULT_TASK, TASKS, Config, Section
 from charseq.errors import ConfigError
 
 MAX_BYTES = 2**20
@@ -39,8 +39,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         document.problems.append(Problem(document.place_of(()), "", why))
     if not isinstance(document.values, dict):
         document.values = BROKEN
-    for override in overrides:
-        _override(document, override)
+    for override in sorted(overrides, key=lambda text: not text.startswith("task=")):
+        _override(document, override)  # the task first: it says which other settings there are
     return _validate(document)
 
 
@@ -104,8 +104,15 @@ def _similar_file(path: Path) -> str:
     return f"; `charseq init {path}` writes one"
 
 
+def _task(document: Document) -> str:
+    """The task that the document names, as far as it names one that there is."""
+    task = document.values.get("task") if isinstance(document.values, dict) else None
+    return task if isinstance(task, str) and task in TASKS else DEFAULT_TASK
+
+
 def _override(document: Document, text: str) -> None:
     """Put the value of one ``--set key.sub=value`` in its place, or note what is wrong with it."""
+    task = _task(document)
     place = Place(f"--set {printable(text)}")
     key, equals, value = text.partition("=")
     path = tuple(part.strip() for part in key.split("."))
@@ -113,10 +120,10 @@ def _override(document: Document, text: str) -> None:
         why = "expected key=value, as in --set train.max_steps=1000"
         document.problems.append(Problem(place, "", why))
         return
-    if path not in settings():
-        why = unknown_key(path)
-        if key in sections():
-            first = next(iter(sections()[key].model_fields))
+    if path not in settings(task):
+        why = unknown_key(path, task)
+        if key in sections(task):
+            first = next(iter(sections(task)[key].model_fields))
             why = f"is a section; set one of its settings, as in --set {key}.{first}=…"
         document.problems.append(Problem(place, printable(key), why))
         return
@@ -137,11 +144,12 @@ def _override(document: Document, text: str) -> None:
 def _validate(document: Document) -> Config:
     problems = list(document.problems)
     if isinstance(document.values, Mapping):
-        document.values = _fill(document.values)
+        task = _task(document)
+        document.values = _fill(document.values, task)
         try:
-            config = Config.model_validate(document.values)
+            config = TASKS[task].model_validate(document.values)
         except ValidationError as error:
-            problems += explain(error, document)
+            problems += explain(error, document, task)
         else:
             if not problems:
                 return config
@@ -150,10 +158,10 @@ def _validate(document: Document) -> Config:
     raise ConfigError([str(problem) for problem in problems])
 
 
-def _fill(values: Mapping[str, Any]) -> dict[str, Any]:
+def _fill(values: Mapping[str, Any], task: str) -> dict[str, Any]:
     """Make an empty section a section, and ``5e3`` a whole number where one is expected."""
     filled = dict(values)
-    for name, section in sections().items():
+    for name, section in sections(task).items():
         if filled.get(name) is None:  # a section whose settings are all commented out, or absent
             filled[name] = {}
         if isinstance(filled[name], dict):

@@ -5,13 +5,12 @@ import textwrap
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic.fields import FieldInfo
 
 from charseq.config.describe import (
     bounds,
-    choices,
     default,
     is_nullable,
     kind,
@@ -20,59 +19,98 @@ from charseq.config.describe import (
     unit,
 )
 from charseq.config.scalars import write_scalar
-from charseq.config.schema import Config
+from charseq.config.schema import DEFAULT_TASK, TASKS
 from charseq.errors import CharseqError
 
 SCHEMA_FILE = "charseq.schema.json"
 
+
+class _Example(NamedTuple):
+    """What a new configuration of a task trains on, and how its model is tried."""
+
+    setting: tuple[str, str]
+    source: str
+    to_sample: str
+    sampling: str
+
+
+_EXAMPLES = {
+    "lm": _Example(("data", "text"), "dataset:stdlib", "", "write text with the trained model"),
+    "seq2seq": _Example(
+        ("data", "train"),
+        "data/dates/train.tsv",
+        ' "a source"',
+        "turn a source into its target",
+    ),
+}
 _WIDTH = 100
 _FACTS_AT = 38  # the column at which the remarks behind the values begin
 
 
 def commented_config(
-    text: str | None, task: str = "lm", file: str | PurePath = "charseq.yaml"
+    source: str | None, task: str = DEFAULT_TASK, file: str | PurePath = "charseq.yaml"
 ) -> str:
     """A complete YAML configuration: every setting at its default, with what it means and accepts.
 
-    ``text`` is the training text, by default the Python standard library's own source, and ``file``
-    is the name under which the configuration will be saved, for the commands in its head.
+    ``source`` is the training text or the file of pairs, by default the Python standard library's
+    own source or the dates, and ``file`` is the name under which the configuration will be saved,
+    for the commands in its head.
 
     Raises ``CharseqError`` for an unknown task.
     """
-    values = {("task",): _known_task(task), ("data", "text"): text or "dataset:stdlib"}
-    lines = [*_head(PurePath(file)), *_setting(("task",), values)]
-    for name, section in sections().items():
+    task = _known_task(task)
+    example = _EXAMPLES[task]
+    values = {("task",): task, example.setting: source or example.source}
+    lines = [*_head(PurePath(file), example), *_setting(("task",), values, task)]
+    for name, section in sections(task).items():
         lines += ["", f"# {section.__doc__}", f"{name}:"]
-        for path in settings():
+        for path in settings(task):
             if path[0] == name:
-                lines += (f"  {line}" for line in _setting(path, values))
+                lines += (f"  {line}" for line in _setting(path, values, task))
     return "\n".join(lines) + "\n"
 
 
-def json_schema(task: str = "lm") -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a configuration for ``task``.
+def json_schema(task: str | None = None) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a configuration for ``task``, or for any when None.
 
     Raises ``CharseqError`` for an unknown task.
     """
-    schema = Config.model_json_schema()
-    schema["properties"]["task"] = {"const": _known_task(task)} | schema["properties"]["task"]
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "charseq configuration",
+    }
+    if task is not None:
+        return {**head, **_task_schema(_known_task(task))}
+    schemas = {name: _task_schema(name) for name in TASKS}
+    definitions: dict[str, Any] = {}
+    for schema in schemas.values():
+        definitions |= schema.pop("$defs")
+    default = schemas[DEFAULT_TASK]
+    others = {name: schema for name, schema in schemas.items() if name != DEFAULT_TASK}
+    for name, schema in others.items():
+        named = {"properties": {"task": {"const": name}}, "required": ["task"]}
+        default = {"if": named, "then": schema, "else": default}
+    return {**head, "$defs": definitions, **default}
+
+
+def _task_schema(task: str) -> dict[str, Any]:
+    schema = TASKS[task].model_json_schema()
+    del schema["title"]
     for part in (schema, *schema["$defs"].values()):
         for setting in part["properties"].values():
             setting.pop("title", None)  # the name once more, with capitals
             if "unit" in setting:
                 setting["description"] += f" ({setting.pop('unit')})"
+    if task != DEFAULT_TASK:
+        schema["required"] = ["task", *schema["required"]]
     for name, section in schema["properties"].items():
-        if name in sections() and name not in schema["required"]:
+        if name in sections(task) and name not in schema["required"]:
             # Its defaults stand at its settings. With all of them commented out, YAML says null.
             schema["properties"][name] = {
                 "anyOf": [{"$ref": section["$ref"]}, {"type": "null"}],
-                "description": sections()[name].__doc__,
+                "description": sections(task)[name].__doc__,
             }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "charseq configuration",
-    }
+    return schema
 
 
 def reference_table() -> str:
@@ -84,28 +122,30 @@ def reference_table() -> str:
         "",
         "A configuration is a YAML file. `charseq init` writes a complete one with these settings,",
         "`charseq config check FILE` finds the mistakes in one, and `--set section.setting=value`",
-        "changes a setting for one command. All settings but `data.text` may be left out.",
+        "changes a setting for one command. All settings but `data.text`, and for pairs `task` and",
+        "`data.train`, may be left out.",
         "",
         "Paths are relative to the folder in which a command is typed. Numbers are decimal; `3e-4`",
         "is a number. Only `true` and `false` are booleans: `no` is text.",
         "",
-        *_table([("task",)]),
     ]
-    for name, section in sections().items():
-        paths = [path for path in settings() if path[0] == name]
-        lines += ["", f"## `{name}`", "", str(section.__doc__), "", *_table(paths)]
-    return "\n".join(lines) + "\n"
+    for task, config in TASKS.items():
+        what = str(config.model_fields["task"].description).removeprefix(f"{task}: ")
+        lines += [f"## `task: {task}`", "", f"{what.capitalize()}.", ""]
+        for name, section in sections(task).items():
+            paths = [path for path in settings(task) if path[0] == name]
+            lines += [f"### `{name}`", "", str(section.__doc__), "", *_table(paths, task), ""]
+    return "\n".join(lines)
 
 
 def _known_task(task: str) -> str:
-    known = choices(settings()[("task",)])
-    if task in known:
+    if task in TASKS:
         return task
-    meant = "".join(f" (did you mean '{name}'?)" for name in get_close_matches(task, known, 1))
-    raise CharseqError(f"unknown task '{task}'{meant}; there is {', '.join(known)}")
+    meant = "".join(f" (did you mean '{name}'?)" for name in get_close_matches(task, TASKS, 1))
+    raise CharseqError(f"unknown task '{task}'{meant}; there is {', '.join(TASKS)}")
 
 
-def _head(file: PurePath) -> Iterator[str]:
+def _head(file: PurePath, example: _Example) -> Iterator[str]:
     if not str(file).isprintable():  # a line break in the name would end the comment
         file = PurePath("charseq.yaml")
     config, run = shlex.quote(str(file)), shlex.quote(f"runs/{file.stem}")
@@ -113,8 +153,8 @@ def _head(file: PurePath) -> Iterator[str]:
         f"charseq config check {config}": "find mistakes before a run does",
         f"charseq train {config}": f"train; writes {run}",
         f"charseq train {config} --set train.max_steps=200": "with another setting, once",
-        f"charseq sample {run}": "write text with the trained model",
-        f"charseq eval {run}": "measure it on text it has not seen",
+        f"charseq sample {run}{example.to_sample}": example.sampling,
+        f"charseq eval {run}": "measure it on what it has not seen",
     }
     width = max(map(len, commands))
     yield f"# yaml-language-server: $schema=./{SCHEMA_FILE}"
@@ -125,9 +165,9 @@ def _head(file: PurePath) -> Iterator[str]:
     yield ""
 
 
-def _setting(path: tuple[str, ...], values: dict[tuple[str, ...], str]) -> Iterator[str]:
+def _setting(path: tuple[str, ...], values: dict[tuple[str, ...], str], task: str) -> Iterator[str]:
     """The lines of one setting, not indented: what it means; its value and what it accepts."""
-    field = settings()[path]
+    field = settings(task)[path]
     value = write_scalar(values[path]) if path in values else default(field)
     line = f"{path[-1]}: {value}"
     meaning, facts = str(field.description), _facts(field)
@@ -152,11 +192,11 @@ def _facts(field: FieldInfo) -> str:
     return f"{accepts}; {value if value == 'required' else f'default {value}'}"
 
 
-def _table(paths: list[tuple[str, ...]]) -> Iterator[str]:
+def _table(paths: list[tuple[str, ...]], task: str) -> Iterator[str]:
     yield "| setting | type | default | bounds, unit | meaning |"
     yield "|---|---|---|---|---|"
     for path in paths:
-        field = settings()[path]
+        field = settings(task)[path]
         accepts = f"{kind(field)} or null" if is_nullable(field) else kind(field)
         value = default(field)
         limits = ", ".join(part for part in (bounds(field), unit(field)) if part)

@@ -91,6 +91,12 @@ REPORTED = {
     "only_comments.yaml": [
         "1:1: holds no settings; `charseq init` writes a complete file",
     ],
+    "other_task.yaml": [
+        "4:3: data.text: is a setting of `task: lm`, and this is `task: seq2seq`",
+        "5:18: data.source_column: expected a whole number or text, found [1]",
+        ("7:14: model.attention: expected none, dot, general or additive, found the text 'luong'"),
+        "9:3: train.seq_len: is a setting of `task: lm`, and this is `task: seq2seq`",
+    ],
     "out_of_range.yaml": [
         "2:9: data.text: must not be empty",
         "3:10: data.split: each must be at most 1, found 1.1",
@@ -119,6 +125,14 @@ REPORTED = {
     ],
     "tab.yaml": [
         "2:1: a tab; YAML is indented with spaces",
+    ],
+    "task_not_named.yaml": [
+        (
+            "1:1: data.text: is missing (training text: a file, relative to the current folder, "
+            "or dataset:NAME from `charseq data list`)"
+        ),
+        "2:3: data.train: is a setting of `task: seq2seq`, and this is `task: lm`",
+        "4:3: model.copy: is a setting of `task: seq2seq`, and this is `task: lm`",
     ],
     "two_documents.yaml": [
         "4:1: a second document begins here; keep one, and one '---' at most",
@@ -153,7 +167,7 @@ REPORTED = {
         "1:1: is UTF-16 text; save it as UTF-8",
     ],
     "wrong_types.yaml": [
-        "1:7: task: expected lm, found the text 'seq2seq'",
+        "1:7: task: expected lm or seq2seq, found the text 'sec2seq' (did you mean seq2seq?)",
         "3:9: data.text: expected text, found the number 2024 (put it in quotes)",
         "4:15: data.valid_text: expected text or null, found true (put it in quotes)",
         "5:10: data.split: expected 3 numbers such as 0.9/0.05/0.05, found the text '0.9/0.1'",

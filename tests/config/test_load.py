@@ -11,12 +11,18 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from charseq.config import Config, config_from_json, config_to_json, dump_config, load_config
-from charseq.config.schema import DataConfig, ModelConfig, SampleConfig, TrainConfig
+from charseq.config import config_from_json, config_to_json, dump_config, load_config
+from charseq.config.schema.lm import (
+    LMConfig,
+    LMModelConfig,
+    LMSampleConfig,
+    LMTrainConfig,
+    TextDataConfig,
+)
 from charseq.errors import ConfigError
 
 SHORT = "data:\n  text: book.txt\n"
-COMPLETE = dump_config(Config(data=DataConfig(text="book.txt")))
+COMPLETE = dump_config(LMConfig(data=TextDataConfig(text="book.txt")))
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ def problems(path: Path, *overrides: str) -> list[str]:
 
 
 def test_what_a_file_leaves_out_has_its_default(file: Path) -> None:
-    assert load_config(file) == Config(data=DataConfig(text="book.txt"))
+    assert load_config(file) == LMConfig(data=TextDataConfig(text="book.txt"))
 
 
 def test_settings_are_read_in_every_notation(file: Path) -> None:
@@ -68,7 +74,7 @@ def test_settings_are_read_in_every_notation(file: Path) -> None:
 
 def test_a_section_with_every_setting_commented_out_is_empty(file: Path) -> None:
     file.write_text(SHORT + "train:\n  # batch_size: 32\n")
-    assert load_config(file).train == TrainConfig()
+    assert load_config(file).train == LMTrainConfig()
 
 
 @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"---\n", b"# notes\r\n", b"%YAML 1.2\n---\n"])
@@ -195,11 +201,11 @@ def test_overrides_win_over_the_file_and_later_ones_over_earlier(file: Path) -> 
             "sample.prime='a = b'",
         ],
     )
-    assert config == Config(
-        data=DataConfig(text="book.txt", split=(0.9, 0.1, 0.0)),
-        model=ModelConfig(dropout=0.5),
-        train=TrainConfig(batch_size=8, seed=1, max_steps=None, max_epochs=2.0),
-        sample=SampleConfig(prime="a = b"),
+    assert config == LMConfig(
+        data=TextDataConfig(text="book.txt", split=(0.9, 0.1, 0.0)),
+        model=LMModelConfig(dropout=0.5),
+        train=LMTrainConfig(batch_size=8, seed=1, max_steps=None, max_epochs=2.0),
+        sample=LMSampleConfig(prime="a = b"),
     )
 
 
@@ -281,9 +287,9 @@ counts = st.integers(1, 10**12)
 positive = st.floats(0, exclude_min=True, allow_infinity=False, allow_nan=False)
 below_one = st.floats(0, 1, exclude_max=True)
 configs = st.builds(
-    Config,
+    LMConfig,
     data=st.builds(
-        DataConfig,
+        TextDataConfig,
         text=st.text(min_size=1),
         valid_text=st.none() | st.text(),
         split=shares,
@@ -292,14 +298,14 @@ configs = st.builds(
         newlines=st.sampled_from(["keep", "unix"]),
     ),
     model=st.builds(
-        ModelConfig,
+        LMModelConfig,
         hidden_size=st.integers(1, 65536),
         dropout=below_one,
         locked_dropout=st.booleans(),
         forget_bias=st.floats(-10, 10),
     ),
     train=st.builds(
-        TrainConfig,
+        LMTrainConfig,
         batch_size=counts,
         max_epochs=st.none() | positive,
         max_minutes=st.none() | positive,
@@ -308,20 +314,20 @@ configs = st.builds(
         patience=st.none() | counts,
         seed=seeds,
     ),
-    sample=st.builds(SampleConfig, top_k=st.none() | counts, prime=st.text(), seed=seeds),
+    sample=st.builds(LMSampleConfig, top_k=st.none() | counts, prime=st.text(), seed=seeds),
 )
 
 
 @given(config=configs)
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_written_settings_are_read_back(file: Path, config: Config) -> None:
+def test_written_settings_are_read_back(file: Path, config: LMConfig) -> None:
     file.write_text(dump_config(config), encoding="utf-8")
     assert load_config(file) == config
 
 
 @given(config=configs)
 @hypothesis_settings(deadline=None)
-def test_settings_pass_through_a_checkpoint_as_json(config: Config) -> None:
+def test_settings_pass_through_a_checkpoint_as_json(config: LMConfig) -> None:
     assert (
         config_from_json(json.loads(json.dumps(config_to_json(config))), "a.safetensors") == config
     )
@@ -331,7 +337,7 @@ def test_settings_pass_through_a_checkpoint_as_json(config: Config) -> None:
     "text", ["no", "null", "1e3", "010", " ", "a\nb", "- a", "é\u2028\x07", "#"]
 )
 def test_a_strange_text_survives_the_run_folder(file: Path, text: str) -> None:
-    config = Config(data=DataConfig(text=text), sample=SampleConfig(prime=text))
+    config = LMConfig(data=TextDataConfig(text=text), sample=LMSampleConfig(prime=text))
     file.write_text(dump_config(config), encoding="utf-8")
     assert load_config(file).sample.prime == text
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from charseq.config import Config, load_config
-from charseq.config.schema import DataConfig, TrainConfig
+from charseq.config import load_config
+from charseq.config.schema.lm import LMConfig, LMTrainConfig, TextDataConfig
+from charseq.config.schema.seq2seq import PairDataConfig, Seq2SeqConfig
 from charseq.config.template import commented_config, json_schema, reference_table
 from charseq.errors import CharseqError
 
@@ -14,14 +15,14 @@ from charseq.errors import CharseqError
 def test_the_commented_file_holds_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "charseq.yaml"
     file.write_text(commented_config(None))
-    assert load_config(file) == Config(data=DataConfig(text="dataset:stdlib"))
+    assert load_config(file) == LMConfig(data=TextDataConfig(text="dataset:stdlib"))
 
 
 @pytest.mark.parametrize("text", ["book.txt", "no", "a: b # c.txt", "Ā\n.txt", "x" * 200])
 def test_any_text_can_be_trained_on(tmp_path: Path, text: str) -> None:
     file = tmp_path / "charseq.yaml"
     file.write_text(commented_config(text), encoding="utf-8")
-    assert load_config(file) == Config(data=DataConfig(text=text))
+    assert load_config(file) == LMConfig(data=TextDataConfig(text=text))
 
 
 def test_a_long_value_has_its_remark_above_it() -> None:
@@ -77,16 +78,16 @@ def test_an_unknown_task_is_refused() -> None:
 
 
 def test_an_editor_learns_types_bounds_defaults_and_docs_from_the_json_schema() -> None:
-    schema = json_schema()
+    schema = json_schema("lm")
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["title"] == "charseq configuration"
     assert schema["required"] == ["data"]
     assert schema["properties"]["task"]["const"] == "lm"
     assert schema["properties"]["train"] == {
-        "anyOf": [{"$ref": "#/$defs/TrainConfig"}, {"type": "null"}],
-        "description": TrainConfig.__doc__,
+        "anyOf": [{"$ref": "#/$defs/LMTrainConfig"}, {"type": "null"}],
+        "description": LMTrainConfig.__doc__,
     }
-    train = schema["$defs"]["TrainConfig"]["properties"]
+    train = schema["$defs"]["LMTrainConfig"]["properties"]
     assert train["batch_size"] == {
         "type": "integer",
         "minimum": 1,
@@ -97,9 +98,9 @@ def test_an_editor_learns_types_bounds_defaults_and_docs_from_the_json_schema() 
         {"type": "number", "exclusiveMinimum": 0.0},
         {"type": "null"},
     ]
-    assert schema["$defs"]["DataConfig"]["required"] == ["text"]
+    assert schema["$defs"]["TextDataConfig"]["required"] == ["text"]
     assert [
-        one["type"] for one in schema["$defs"]["DataConfig"]["properties"]["split"]["anyOf"]
+        one["type"] for one in schema["$defs"]["TextDataConfig"]["properties"]["split"]["anyOf"]
     ] == [
         "array",
         "string",
@@ -112,6 +113,21 @@ def test_an_editor_learns_types_bounds_defaults_and_docs_from_the_json_schema() 
     assert json.loads(json.dumps(schema)) == schema
 
 
+def test_a_schema_for_every_task_chooses_by_the_task() -> None:
+    schema = json_schema()
+    assert schema["if"]["properties"]["task"] == {"const": "seq2seq"}
+    assert schema["then"]["properties"]["data"] == {"$ref": "#/$defs/PairDataConfig"}
+    assert schema["else"]["properties"]["data"] == {"$ref": "#/$defs/TextDataConfig"}
+    assert schema["then"]["required"] == ["task", "data"]
+    assert schema["else"]["required"] == ["data"]
+
+
+def test_the_commented_file_of_pairs_holds_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "charseq.yaml"
+    file.write_text(commented_config("pairs.tsv", "seq2seq"))
+    assert load_config(file) == Seq2SeqConfig(data=PairDataConfig(train="pairs.tsv"))
+
+
 def test_every_setting_has_a_row_in_the_docs() -> None:
     table = reference_table()
     assert table.startswith("# Configuration\n")
@@ -121,5 +137,10 @@ def test_every_setting_has_a_row_in_the_docs() -> None:
     ) in table
     assert "| `vocabulary` | char \\| byte | `char` |  |" in table
     rows = [line for line in table.splitlines() if line.startswith("| `")]
-    settings = [line for line in commented_config(None).splitlines() if ": " in line.split("#")[0]]
+    settings = [
+        line
+        for task in ("lm", "seq2seq")
+        for line in commented_config(None, task).splitlines()
+        if ": " in line.split("#")[0] and not line.startswith("task:")
+    ]
     assert [row.split("`")[1] for row in rows] == [line.split(":")[0].strip() for line in settings]

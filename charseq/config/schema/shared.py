@@ -1,0 +1,180 @@
+"""Settings that both tasks have: most of the network, and of the training."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from charseq.config.schema.section import Backend, Section
+
+
+class ModelConfig(Section):
+    """The network, as far as both tasks have it."""
+
+    hidden_size: int = Field(
+        256, ge=1, le=65536, description="width of h and c", json_schema_extra={"unit": "units"}
+    )
+    num_layers: int = Field(1, ge=1, le=64, description="LSTM layers on top of each other")
+    embedding_size: int | None = Field(
+        None,
+        ge=1,
+        le=65536,
+        description="symbols enter as vectors of this width that are learned; null: as one-hot",
+        json_schema_extra={"unit": "units"},
+    )
+    dropout: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="probability of dropping an output of a layer",
+        json_schema_extra={"unit": "probability"},
+    )
+    input_dropout: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="probability of dropping a unit of an embedding, or a whole one-hot symbol",
+        json_schema_extra={"unit": "probability"},
+    )
+    locked_dropout: bool = Field(
+        False,
+        description="one dropout mask for all time steps of a sequence (Gal and Ghahramani 2016)",
+    )
+    weight_drop: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="probability of dropping a recurrent weight for a whole batch (Merity 2018)",
+        json_schema_extra={"unit": "probability"},
+    )
+    forget_bias: float = Field(
+        1.0, ge=-10.0, le=10.0, description="initial bias of the forget gate (Jozefowicz 2015)"
+    )
+    backend: Backend = Field(
+        "auto",
+        description="manual: hand-derived backward; reference: autograd; torch: nn.LSTM; "
+        "auto: manual, on a GPU torch",
+    )
+
+
+class TrainConfig(Section):
+    """The training run: batches, optimizer, schedule, when to look and when to stop."""
+
+    max_steps: int | None = Field(
+        5000,
+        ge=1,
+        description="stop after so many updates; null once another limit is set",
+        json_schema_extra={"unit": "steps"},
+    )
+    max_epochs: float | None = Field(
+        None,
+        gt=0.0,
+        description="stop after so many passes over the training data",
+        json_schema_extra={"unit": "epochs"},
+    )
+    max_minutes: float | None = Field(
+        None,
+        gt=0.0,
+        description="stop after so long, all sessions of the run together",
+        json_schema_extra={"unit": "minutes"},
+    )
+    learning_rate: float = Field(2e-3, gt=0.0, le=10.0, description="peak learning rate of AdamW")
+    schedule: Literal["constant", "cosine", "step", "plateau"] = Field(
+        "cosine", description="how the learning rate falls after the warm-up"
+    )
+    warmup_steps: int = Field(
+        100,
+        ge=0,
+        description="the learning rate rises linearly over so many updates",
+        json_schema_extra={"unit": "steps"},
+    )
+    final_learning_rate: float = Field(
+        0.0, ge=0.0, description="the learning rate never falls below this"
+    )
+    decay: float = Field(
+        0.5, gt=0.0, lt=1.0, description="step, plateau: factor of each fall of the learning rate"
+    )
+    decay_every: int = Field(
+        1000,
+        ge=1,
+        description="step: updates between two falls",
+        json_schema_extra={"unit": "steps"},
+    )
+    decay_patience: int = Field(
+        1,
+        ge=1,
+        description="plateau: evaluations without a better loss before a fall",
+        json_schema_extra={"unit": "evaluations"},
+    )
+    beta1: float = Field(
+        0.9, ge=0.0, lt=1.0, description="AdamW: decay of the mean of the gradient"
+    )
+    beta2: float = Field(0.99, ge=0.0, lt=1.0, description="AdamW: decay of the mean of its square")
+    weight_decay: float = Field(
+        0.01,
+        ge=0.0,
+        le=10.0,
+        description="AdamW: decoupled decay of the weight matrices, not the biases",
+    )
+    clip_norm: float | None = Field(
+        1.0, gt=0.0, description="gradients are scaled down to this Euclidean norm; null: never"
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="share of the target probability spread over all symbols",
+        json_schema_extra={"unit": "probability"},
+    )
+    average_decay: float | None = Field(
+        None,
+        gt=0.0,
+        lt=1.0,
+        description="moving average of the weights, used to evaluate and sample; null: none",
+    )
+    eval_every: int = Field(
+        500,
+        ge=1,
+        description="updates between two evaluations",
+        json_schema_extra={"unit": "steps"},
+    )
+    save_every: int = Field(
+        500,
+        ge=1,
+        description="updates between two checkpoints",
+        json_schema_extra={"unit": "steps"},
+    )
+    log_every: int = Field(
+        20,
+        ge=1,
+        description="updates between two lines of metrics",
+        json_schema_extra={"unit": "steps"},
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="stop after so many evaluations without a better loss; null: never",
+        json_schema_extra={"unit": "evaluations"},
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**63,
+        description="seed of the initial weights, of dropout, and of the order of pairs",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_limit_yields(cls, data: Any) -> Any:
+        """A file that says max_epochs or max_minutes, and only that, means just that."""
+        if isinstance(data, dict) and "max_steps" not in data:
+            others = (data.get("max_epochs"), data.get("max_minutes"))
+            if any(limit is not None for limit in others):
+                return {**data, "max_steps": None}
+        return data
+
+    def _mistakes(self) -> Iterator[str]:
+        if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
+            yield "max_steps: set max_steps, max_epochs or max_minutes, or training never ends"
+        if self.final_learning_rate > self.learning_rate:
+            yield "final_learning_rate: is above learning_rate"
