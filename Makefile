@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
-CONFIG ?= configs/stdlib.yaml
+CONFIG ?= configs/dates.yaml
 # More words for `charseq train`, as in: make train ARGS="--set train.max_steps=50"
 ARGS   ?=
 BIN    := $(VENV)/bin
@@ -15,7 +15,7 @@ help: ## show this list
 
 install: $(VENV)/installed ## make .venv and install charseq into it
 
-train: $(VENV)/installed ## train configs/stdlib.yaml, about two minutes (CONFIG=…, ARGS=…)
+train: $(VENV)/installed ## train configs/dates.yaml, about two minutes (CONFIG=…, ARGS=…)
 	$(BIN)/charseq train $(CONFIG) --resume $(ARGS)
 
 test: $(VENV)/test ## run the tests, with coverage
