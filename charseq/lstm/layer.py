@@ -14,6 +14,8 @@ from charseq.errors import CharseqError
 from charseq.lstm import library, manual, reference
 from charseq.lstm.cell import Gates, LSTMCell, State, step
 
+Weights = tuple[Tensor, Tensor, Tensor]  # weight_ih, weight_hh, bias_ih of a layer and direction
+
 BACKENDS: dict[str, Callable[..., tuple[Tensor, Tensor, Tensor]]] = {
     "manual": manual.lstm,
     "reference": reference.lstm,
@@ -32,8 +34,11 @@ class LSTM(nn.Module):
     "torch" (the kernel of ``nn.LSTM``) or "auto": manual on a CPU, and torch, that is cuDNN, on a
     GPU, where a loop of small kernels spends its time on launches.
     ``dropout`` acts between the layers, in training; ``locked_dropout`` keeps one mask for all
-    time steps of a call (Gal and Ghahramani 2016). ``forget_bias`` is the initial bias of the
-    forget gate (Jozefowicz et al. 2015).
+    time steps of a call (Gal and Ghahramani 2016). ``input_dropout`` acts on what the first layer
+    reads: on features as ``dropout`` does; of ids it drops whole symbols, one draw a place.
+    ``weight_drop`` drops entries of every ``weight_hh``, once a call for all of its time steps, in
+    training (DropConnect, as in the AWD-LSTM of Merity et al. 2018, section 2). ``forget_bias`` is
+    the initial bias of the forget gate (Jozefowicz et al. 2015).
     """
 
     def __init__(
@@ -46,18 +51,26 @@ class LSTM(nn.Module):
         bidirectional: bool = False,
         backend: str = "auto",
         locked_dropout: bool = False,
+        input_dropout: float = 0.0,
+        weight_drop: float = 0.0,
         forget_bias: float = 0.0,
     ) -> None:
         super().__init__()
         if min(input_size, hidden_size, num_layers) < 1:
             raise CharseqError("LSTM: input_size, hidden_size and num_layers must be at least 1")
-        if not 0.0 <= dropout < 1.0:
-            raise CharseqError(f"LSTM: dropout must be at least 0 and below 1, not {dropout}")
+        for name, value in (
+            ("dropout", dropout),
+            ("input_dropout", input_dropout),
+            ("weight_drop", weight_drop),
+        ):
+            if not 0.0 <= value < 1.0:
+                raise CharseqError(f"LSTM: {name} must be at least 0 and below 1, not {value}")
         if backend != "auto" and backend not in BACKENDS:
             known = ", ".join(["auto", *BACKENDS])
             raise CharseqError(f"LSTM: there is no backend {backend!r}; choose one of {known}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.dropout, self.locked_dropout = dropout, locked_dropout
+        self.input_dropout, self.weight_drop = input_dropout, weight_drop
         self.bidirectional, self.backend = bidirectional, backend
         self.forget_bias = forget_bias
         self._suffixes = ("", "_reverse") if bidirectional else ("",)
@@ -100,6 +113,8 @@ class LSTM(nn.Module):
         self._check(x, state, lengths)
         run = BACKENDS[self.resolve_backend(x.device)]
         h_0, c_0 = self.zero_state(x.shape[1]) if state is None else state
+        weights = self.draw_weights()
+        x, weights = self.drop_input(x, weights)
         h_n: list[Tensor] = []
         c_n: list[Tensor] = []
         for layer in range(self.num_layers):
@@ -109,17 +124,44 @@ class LSTM(nn.Module):
             for suffix in self._suffixes:
                 row = len(h_n)
                 seen = reverse(x, lengths) if suffix else x
-                output, h, c = run(
-                    seen, (h_0[row], c_0[row]), *self._weights(layer, suffix), lengths
-                )
+                output, h, c = run(seen, (h_0[row], c_0[row]), *weights[row], lengths)
                 outputs.append(reverse(output, lengths) if suffix else output)
                 h_n.append(h)
                 c_n.append(c)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
         return x, (torch.stack(h_n), torch.stack(c_n))
 
+    def draw_weights(self) -> list[Weights]:
+        """The weights of one call, by layer, then direction; in training with their weight drop."""
+        return [
+            (w_ih, nn.functional.dropout(w_hh, self.weight_drop, self.training), bias)
+            if self.weight_drop
+            else (w_ih, w_hh, bias)
+            for layer in range(self.num_layers)
+            for w_ih, w_hh, bias in (self._weights(layer, suffix) for suffix in self._suffixes)
+        ]
+
+    def drop_input(self, x: Tensor, weights: list[Weights]) -> tuple[Tensor, list[Weights]]:
+        """Input dropout, in training: ``x`` and the weights with which it is to be read.
+
+        A dropped one-hot vector is zeros, so a dropped id gets a number of its own, and the first
+        layer a column of zeros for it. The others grow by 1 / (1 - p): all their columns do.
+        """
+        p = self.input_dropout
+        if not self.training or p == 0.0:
+            return x, weights
+        if x.is_floating_point():
+            return drop(x, p, training=True, locked=self.locked_dropout), weights
+        directions = len(self._suffixes)
+        wide = [
+            (nn.functional.pad(w_ih / (1 - p), (0, 1)), w_hh, bias)
+            for w_ih, w_hh, bias in weights[:directions]
+        ]
+        dropped = torch.rand(x.shape, device=x.device) < p
+        return x.masked_fill(dropped, weights[0][0].shape[1]), wide + weights[directions:]
+
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State, list[Gates]]:
-        """One time step, for decoding and inspection; one direction only.
+        """One time step, for decoding and inspection: nothing is dropped; one direction only.
 
         ``x``: (B, input_size) float or (B,) ids; ``state`` as in ``forward``. Returns the output
         (B, H), the new state and the gates of every layer.
@@ -154,7 +196,8 @@ class LSTM(nn.Module):
     def extra_repr(self) -> str:
         return (
             f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers},"
-            f" dropout={self.dropout}, bidirectional={self.bidirectional},"
+            f" dropout={self.dropout}, input_dropout={self.input_dropout},"
+            f" weight_drop={self.weight_drop}, bidirectional={self.bidirectional},"
             f" backend={self.backend!r}"
         )
 

@@ -1,19 +1,83 @@
-"""From a configuration to a model: the only place that asks which task it is."""
+"""From a configuration to what its task needs: the only place that asks which task it is."""
 
-from charseq.config.schema import Config
+from typing import Any
+
+from charseq.config.schema import Config, LMConfig
+from charseq.errors import CharseqError
 from charseq.models.language_model import LanguageModel
+from charseq.models.seq2seq import Seq2Seq
+from charseq.text.corpus import Corpus, Streams, load_corpus
+from charseq.text.pair_batches import PairBatches
+from charseq.text.pairs import PairCorpus, load_pairs
+from charseq.text.symbols import PairVocab
 from charseq.text.vocab import Vocab
 
+Model = LanguageModel | Seq2Seq
+AnyVocab = Vocab | PairVocab
+Data = Corpus | PairCorpus
 
-def build_model(config: Config, vocab: Vocab) -> LanguageModel:
+
+def load_data(config: Config, vocab: AnyVocab | None = None) -> Data:
+    """What the configuration trains on, encoded and split; with a trained model's vocabulary.
+
+    Raises:
+        CharseqError: a file cannot be used, or the vocabulary is of another task.
+    """
+    if isinstance(config, LMConfig):
+        if isinstance(vocab, PairVocab):
+            raise _other_vocabulary()
+        return load_corpus(config.data, vocab)
+    if isinstance(vocab, Vocab):
+        raise _other_vocabulary()
+    return load_pairs(config.data, vocab)
+
+
+def make_batches(config: Config, data: Data) -> Streams | PairBatches:
+    """The training part of the data as batches, each a function of its step."""
+    if isinstance(config, LMConfig):
+        assert isinstance(data, Corpus)  # noqa: S101
+        return Streams(data.train, config.train.batch_size, config.train.seq_len)
+    assert isinstance(data, PairCorpus)  # noqa: S101
+    return PairBatches(data.train, config.train.batch_size, config.train.seed)
+
+
+def vocab_from_json(config: Config, data: Any) -> AnyVocab:
+    """The vocabulary that a checkpoint holds. Raises CharseqError when it is none."""
+    kind = Vocab if isinstance(config, LMConfig) else PairVocab
+    return kind.from_json(data)
+
+
+def build_model(config: Config, vocab: AnyVocab) -> Model:
     """A new model with random weights, drawn from torch's global generator, on the CPU."""
     model = config.model
-    return LanguageModel(
-        vocab.size,
+    shared = {
+        "dropout": model.dropout,
+        "input_dropout": model.input_dropout,
+        "locked_dropout": model.locked_dropout,
+        "weight_drop": model.weight_drop,
+        "embedding_size": model.embedding_size,
+        "forget_bias": model.forget_bias,
+        "backend": model.backend,
+    }
+    if isinstance(config, LMConfig):
+        if isinstance(vocab, PairVocab):
+            raise _other_vocabulary()
+        return LanguageModel(vocab.size, model.hidden_size, model.num_layers, **shared)
+    if isinstance(vocab, Vocab):
+        raise _other_vocabulary()
+    return Seq2Seq(
+        vocab.source_size,
+        vocab.target_size,
         model.hidden_size,
         model.num_layers,
-        dropout=model.dropout,
-        locked_dropout=model.locked_dropout,
-        forget_bias=model.forget_bias,
-        backend=model.backend,
+        bidirectional=config.model.bidirectional,
+        attention=config.model.attention,
+        input_feeding=config.model.input_feeding,
+        copy_table=vocab.copy_table() if config.model.copy else None,
+        scheduled_sampling=config.train.scheduled_sampling,
+        **shared,
     )
+
+
+def _other_vocabulary() -> CharseqError:
+    return CharseqError("the vocabulary is that of another task than the configuration's")

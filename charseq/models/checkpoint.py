@@ -22,9 +22,7 @@ from torch import Tensor
 
 from charseq.config import Config, config_from_json, config_to_json
 from charseq.errors import CharseqError
-from charseq.models.build import build_model
-from charseq.models.language_model import LanguageModel
-from charseq.text.vocab import Vocab
+from charseq.models.build import AnyVocab, Model, build_model, vocab_from_json
 
 FORMAT_VERSION = 1
 WEIGHTS = "model."  # the prefix of the weights; other tensors are the training's
@@ -39,11 +37,11 @@ class Checkpoint:
     """What a file holds. ``extra`` is the JSON beside config and vocabulary: the training's."""
 
     config: Config
-    vocab: Vocab
+    vocab: AnyVocab
     tensors: dict[str, Tensor]
     extra: dict[str, Any]
 
-    def model(self) -> LanguageModel:
+    def model(self) -> Model:
         """The model, with its weights, on the CPU, in evaluation mode."""
         model = build_model(self.config, self.vocab)
         weights = {
@@ -111,7 +109,7 @@ def read_checkpoint(path: Path, *, only_weights: bool = False) -> Checkpoint:
         raise CheckpointError(f"{path}: damaged: its bytes do not match their sha256")
     config = config_from_json(header.pop("config"), where=str(path))
     try:
-        vocab = Vocab.from_json(header.pop("vocab"))
+        vocab = vocab_from_json(config, header.pop("vocab"))
     except CharseqError as error:
         raise CheckpointError(f"{path}: {error}") from None
     if only_weights:

@@ -1,4 +1,4 @@
-"""A language model: one-hot characters, a stack of LSTM layers, a softmax over the next one."""
+"""A language model: one-hot or embedded characters, a stack of LSTM layers, a softmax over the next one."""
 
 import torch
 from torch import Tensor, nn
@@ -22,18 +22,26 @@ class LanguageModel(nn.Module):
         hidden_size: int,
         num_layers: int = 1,
         *,
+        embedding_size: int | None = None,
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
         locked_dropout: bool = False,
+        weight_drop: float = 0.0,
         forget_bias: float = 1.0,
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        self.embedding = (
+            None if embedding_size is None else nn.Embedding(vocab_size, embedding_size)
+        )
         self.lstm = LSTM(
-            vocab_size,
+            embedding_size or vocab_size,
             hidden_size,
             num_layers,
             dropout=dropout,
+            input_dropout=input_dropout,
             locked_dropout=locked_dropout,
+            weight_drop=weight_drop,
             forget_bias=forget_bias,
             backend=backend,
         )
@@ -42,7 +50,7 @@ class LanguageModel(nn.Module):
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits (T, B, V) of the symbol that follows each of ``ids`` (T, B), and the state."""
-        h, state = self.lstm(ids, state)
+        h, state = self.read(ids, state)
         h = drop(h, self.lstm.dropout, training=self.training, locked=self.lstm.locked_dropout)
         return self.output(h), state
 
@@ -50,6 +58,11 @@ class LanguageModel(nn.Module):
     def device(self) -> torch.device:
         """See ``SequenceModel.device``."""
         return self.output.weight.device
+
+    @property
+    def backend(self) -> str:
+        """See ``SequenceModel.backend``."""
+        return self.lstm.resolve_backend(self.device)
 
     @property
     def vocab_size(self) -> int:
@@ -60,6 +73,8 @@ class LanguageModel(nn.Module):
         self, batch: Batch, state: State | None, label_smoothing: float = 0.0
     ) -> tuple[Tensor, int, State]:
         """See ``SequenceModel.loss``."""
+        if batch.starts_epoch:
+            state = None
         inputs = torch.from_numpy(batch.inputs).to(self.device)
         targets = torch.from_numpy(batch.targets).to(self.device)
         logits, (h, c) = self(inputs, state)
@@ -75,10 +90,19 @@ class LanguageModel(nn.Module):
         """See ``SequenceModel.begin``."""
         state = self.lstm.zero_state(prompt.shape[1])
         for start in range(0, len(prompt) - 1, PIECE):
-            _, state = self.lstm(prompt[:-1][start : start + PIECE], state)
+            _, state = self.read(prompt[:-1][start : start + PIECE], state)
         return prompt[-1], state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """See ``SequenceModel.step``."""
-        h, state, _ = self.lstm.step(ids, state)
+        h, state, _ = self.lstm.step(self.embed(ids), state)
         return self.output(h), state
+
+    def read(self, ids: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """The outputs (T, B, H) of the last layer for ``ids`` (T, B), and the state after them."""
+        output: tuple[Tensor, State] = self.lstm(self.embed(ids), state)
+        return output
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """What the LSTM reads: ids of one-hot vectors as they are, or their embeddings."""
+        return ids if self.embedding is None else self.embedding(ids)

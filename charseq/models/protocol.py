@@ -1,4 +1,4 @@
-"""What training, evaluation and decoding know of a model. They never ask which task it is."""
+"""What decoding knows of a language model, so that any other can take its place."""
 
 from typing import Any, Protocol
 
@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from charseq.lstm.cell import State
-from charseq.text.corpus import Batch
 
 
 class SequenceModel(Protocol):
@@ -20,21 +19,17 @@ class SequenceModel(Protocol):
         ...
 
     @property
+    def backend(self) -> str:
+        """Which backend of the LSTM runs there."""
+        ...
+
+    @property
     def vocab_size(self) -> int:
         """V, the width of the logits."""
         ...
 
     def train(self, mode: bool = True) -> Any:
         """Switch between training and evaluation, as every ``nn.Module``."""
-        ...
-
-    def loss(
-        self, batch: Batch, state: State | None, label_smoothing: float = 0.0
-    ) -> tuple[Tensor, int, State]:
-        """The sum of the cross-entropies of a batch, in nats, how many there are, and the state.
-
-        The state is what the next batch carries on from; no gradient flows back through it.
-        """
         ...
 
     def begin(self, prompt: Tensor) -> tuple[Tensor, State]:

@@ -1,0 +1,160 @@
+"""The decoder: an LSTM over target symbols that looks at the source through attention.
+
+T: target steps, B: sources, S: places of a source, H: hidden units, L: layers, V: target symbols.
+
+    h_t   = LSTM(x_t, h_{t-1})             x_t: one-hot or embedding of the symbol before
+    h~_t  = tanh(W_c [context_t; h_t])     Luong et al. 2015, equation 5
+    logits_t = W_out h~_t + b_out          without attention: of h_t
+
+With input feeding (Luong et al. 2015, section 3.3) the LSTM reads [x_t; h~_{t-1}], h~ before the
+first step being zeros. Then the steps must be made one by one; without it every line above is one
+product over all target steps.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from charseq.lstm.cell import State, project
+from charseq.lstm.layer import LSTM, drop
+from charseq.models.attention import Attention, Memory
+from charseq.models.decoder_state import DecoderState, by_row, by_source
+from charseq.models.encoder import make_embedding
+from charseq.models.input_feeding import fed_step, split_feed
+from charseq.models.pointer import Pointer
+
+
+class _Seen(NamedTuple):
+    """What comes of T steps of B sources, or of one step of T hypotheses of each."""
+
+    top: Tensor  # (T, B, H): what the output layer reads, h~ or, without attention, h
+    context_h: Tensor | None  # (T, B, 2H)
+    weights: Tensor | None  # (T, B, S), of the attention
+    scores: Tensor | None  # (T, B, S)
+
+
+class Decoder(nn.Module):
+    """See the head of the file.
+
+    ``make_lstm``: ``LSTM`` with every setting that encoder and decoder share. ``attention``: none,
+    dot, general or additive. ``copy``: with a pointer (``pointer.py``).
+    """
+
+    def __init__(
+        self,
+        target_size: int,
+        hidden_size: int,
+        make_lstm: Callable[..., LSTM],
+        *,
+        attention: str,
+        input_feeding: bool,
+        copy: bool,
+        embedding_size: int | None,
+    ) -> None:
+        super().__init__()
+        self.input_size = target_size if embedding_size is None else embedding_size
+        self.input_feeding = input_feeding
+        self.embedding = make_embedding(target_size, embedding_size)
+        fed_size = hidden_size if input_feeding else 0
+        self.lstm = make_lstm(self.input_size + fed_size, hidden_size)
+        self.attention = None if attention == "none" else Attention(attention, hidden_size)
+        self.combine = (
+            None if attention == "none" else nn.Linear(2 * hidden_size, hidden_size, bias=False)
+        )
+        self.pointer = Pointer(hidden_size, self.input_size) if copy else None
+        self.output = nn.Linear(hidden_size, target_size)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, inputs: Tensor, memory: Memory | None, state: State) -> Tensor:
+        """Teacher forcing: logits (T, B, V) of what follows each of ``inputs`` (T, B).
+
+        ``state``: h and c before the first step, (L, B, H). With a pointer, log P.
+        """
+        x = self._read(inputs)
+        if self.input_feeding:
+            seen = self._feed(x, memory, state)
+        else:
+            h, _ = self.lstm(x, state)
+            seen = self._look(h, memory)
+        return self._write(seen, x, memory)
+
+    def step(self, ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """Read one symbol (R,) of each hypothesis: logits (R, V) and the state after it.
+
+        With a pointer the logits are log P. Nothing is dropped in the LSTM.
+        """
+        x = self._read(ids)
+        if state.feed is None:
+            _, (h, c), _ = self.lstm.step(x, (state.h, state.c))
+        else:
+            weights, w_feed = split_feed(self.lstm.draw_weights(), self.input_size)
+            w_ih, _, bias = weights[0]
+            z = project(x, w_ih, bias)
+            h_c = fed_step(z, state.feed, (list(state.h), list(state.c)), weights, w_feed, ())
+            h, c = torch.stack(h_c[0]), torch.stack(h_c[1])
+        sources = len(ids) if state.memory is None else len(state.memory.values)
+        seen = self._look(by_source(h[-1], sources), state.memory)
+        after = DecoderState(
+            h,
+            c,
+            None if state.feed is None else by_row(seen.top),
+            state.memory,
+            None if seen.weights is None else by_row(seen.weights),
+        )
+        return by_row(self._write(seen, by_source(x, sources), state.memory)), after
+
+    def _read(self, ids: Tensor) -> Tensor:
+        """What the LSTM reads: ids of one-hot vectors as they are, or their embeddings."""
+        return ids if self.embedding is None else self.embedding(ids)
+
+    def _look(self, h: Tensor, memory: Memory | None) -> _Seen:
+        """Attention with h (T, B, H) as the queries, and h~."""
+        if self.attention is None or self.combine is None or memory is None:
+            return _Seen(h, None, None, None)
+        context, weights, scores = self.attention(h, memory)
+        context_h = torch.cat([context, h], dim=-1)
+        return _Seen(self.combine(context_h).tanh(), context_h, weights, scores)
+
+    def _feed(self, x: Tensor, memory: Memory | None, state: State) -> _Seen:
+        """All steps with input feeding, one by one; what does not wait for the feed is done before.
+
+        The weight drop and a locked dropout are drawn once for all steps.
+        """
+        weights, w_feed = split_feed(self.lstm.draw_weights(), self.input_size)
+        x, weights = self.lstm.drop_input(x, weights)
+        w_ih, _, bias = weights[0]
+        z = project(x, w_ih, bias)  # (T, B, 4H)
+        masks = self._masks(len(x), state[0])
+        h, c = (list(part.unbind()) for part in state)
+        feed = torch.zeros_like(h[-1])
+        steps = []
+        for z_t, masks_t in zip(z.unbind(), masks, strict=True):
+            h, c = fed_step(z_t, feed, (h, c), weights, w_feed, masks_t)
+            seen = self._look(h[-1][None], memory)
+            feed = seen.top[0]
+            steps.append(seen)
+        return _Seen(*(torch.cat(parts) for parts in zip(*steps, strict=True)))
+
+    def _masks(self, steps: int, h: Tensor) -> list[tuple[Tensor, ...]]:
+        """Dropout between layers: for each step, what every layer but the first multiplies with."""
+        lstm = self.lstm
+        if not self.training or lstm.dropout == 0.0:
+            return [()] * steps
+        ones = h.new_ones(steps, *h[0].shape)
+        masks = [
+            drop(ones, lstm.dropout, training=True, locked=lstm.locked_dropout).unbind()
+            for _ in range(lstm.num_layers - 1)
+        ]
+        return list(zip(*masks, strict=True)) if masks else [()] * steps
+
+    def _write(self, seen: _Seen, x: Tensor, memory: Memory | None) -> Tensor:
+        """Logits (T, B, V), or with a pointer log P. ``x``: what the steps have read."""
+        lstm = self.lstm
+        top = drop(seen.top, lstm.dropout, training=self.training, locked=lstm.locked_dropout)
+        logits: Tensor = self.output(top)
+        if self.pointer is None or memory is None:
+            return logits
+        mixed: Tensor = self.pointer(logits, seen.context_h, x, seen.scores, memory.copies)
+        return mixed
