@@ -5,12 +5,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from charseq.config.schema import DataConfig
+from charseq.config.schema.lm import TextDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import count_characters
 from charseq.text.datasets import source_path
@@ -37,9 +38,10 @@ class Corpus:
     test: Ids
     fingerprint: str
     source: str
+    unit: ClassVar[str] = "characters"  # of which the parts have so many
 
 
-def load_corpus(data: DataConfig, vocab: Vocab | None = None) -> Corpus:
+def load_corpus(data: TextDataConfig, vocab: Vocab | None = None) -> Corpus:
     """Read, encode and split the texts that a configuration names.
 
     The text is cut into train, valid and test, in that order, each of its share of the symbols. A
@@ -87,7 +89,7 @@ def load_corpus(data: DataConfig, vocab: Vocab | None = None) -> Corpus:
     )
 
 
-def _count(paths: Sequence[Path], data: DataConfig) -> tuple[Vocab, dict[Path, str]]:
+def _count(paths: Sequence[Path], data: TextDataConfig) -> tuple[Vocab, dict[Path, str]]:
     """The vocabulary of all the texts together, and the sha256 of each, in one pass."""
     digests = {path: hashlib.sha256() for path in paths}
     counts = count_characters(
@@ -101,7 +103,7 @@ def _count(paths: Sequence[Path], data: DataConfig) -> tuple[Vocab, dict[Path, s
     return vocab, {path: digest.hexdigest() for path, digest in digests.items()}
 
 
-def _cuts(length: int, data: DataConfig) -> tuple[int, int]:
+def _cuts(length: int, data: TextDataConfig) -> tuple[int, int]:
     """Where valid and test begin in ``data.text``."""
     train, valid, test = data.split
     if data.valid_text is not None:

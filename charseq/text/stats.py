@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from charseq.config.schema import Config
+from charseq.config.schema.lm import LMConfig
 from charseq.text.characters import code_points, count_characters
 from charseq.text.corpus import Streams, load_corpus
 from charseq.text.read import BYTE_ORDER_MARK, Errors, read_chunks
@@ -107,7 +107,7 @@ def text_stats(path: Path, source: str, *, errors: Errors = "raise") -> TextStat
     )
 
 
-def training_stats(config: Config) -> TrainingStats:
+def training_stats(config: LMConfig) -> TrainingStats:
     """Read, encode and split a configuration's texts as a training does, and count the steps.
 
     Raises:

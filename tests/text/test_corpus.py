@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.config.schema import DataConfig
+from charseq.config.schema.lm import TextDataConfig
 from charseq.errors import CharseqError
 from charseq.text.corpus import Corpus, Streams, load_corpus
 from charseq.text.vocab import Vocab
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(vocab: Vocab | None = None, **settings: Any) -> Corpus:
-    return load_corpus(DataConfig(**{"text": "text", **settings}), vocab)
+    return load_corpus(TextDataConfig(**{"text": "text", **settings}), vocab)
 
 
 def parts(corpus: Corpus) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.config.schema import Config, DataConfig, TrainConfig
+from charseq.config.schema.lm import LMConfig, LMTrainConfig, TextDataConfig
 from charseq.errors import CharseqError
 from charseq.text import stats
 from charseq.text.read import read_chunks
@@ -79,10 +79,10 @@ def test_all_of_it_is_json(tmp_path: Path) -> None:
     assert report["entropy"] == pytest.approx(math.log2(3))
 
 
-def config(text: Path, **train: int | float | None) -> Config:
-    return Config(
-        data=DataConfig(text=str(text)),
-        train=TrainConfig(batch_size=4, seq_len=10, **train),  # type: ignore[arg-type]
+def config(text: Path, **train: int | float | None) -> LMConfig:
+    return LMConfig(
+        data=TextDataConfig(text=str(text)),
+        train=LMTrainConfig(batch_size=4, seq_len=10, **train),  # type: ignore[arg-type]
     )
 
 

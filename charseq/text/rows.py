@@ -1,0 +1,302 @@
+"""The lines of a tab-separated file of pairs, checked: what is wrong with one is told as file:line.
+
+Lines end with LF or CRLF. A file that begins as a gzip archive does is read as one.
+"""
+
+import codecs
+import difflib
+import gzip
+import hashlib
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from charseq.config.schema.seq2seq import PairDataConfig
+from charseq.errors import CharseqError
+from charseq.text.characters import escape
+from charseq.text.read import BYTE_ORDER_MARK, file_sha256
+from charseq.text.symbols import normalized, split_symbols, split_tags
+
+LISTED = 10  # mistakes that an error lists
+GZIP = b"\x1f\x8b"
+LONGEST_NAME = 80  # characters of a column's name that an error may show
+MOST_NAMES = 20  # names that it lists
+
+Reason = Literal[
+    "empty line",
+    "no tab",
+    "too few columns",
+    "empty source",
+    "empty target",
+    "long source",
+    "long target",
+    "duplicate",
+    "no known symbol",
+]
+Pair = tuple[str, tuple[str, ...], str]  # source, tags, target
+Side = Literal["source", "target"]
+EMPTY: dict[Side, Reason] = {"source": "empty source", "target": "empty target"}
+LONG: dict[Side, Reason] = {"source": "long source", "target": "long target"}
+
+
+@dataclass
+class Mistakes:
+    """What is wrong with the lines of some files.
+
+    Attributes:
+        count: how many lines, or answers of a line, are left out for each reason.
+        first: the first of them as ``file:line: why``.
+    """
+
+    count: Counter[str] = field(default_factory=Counter)
+    first: list[str] = field(default_factory=list)
+
+    def add(self, reason: Reason, why: str, where: str) -> None:
+        self.count[reason] += 1
+        if len(self.first) < LISTED:
+            self.first.append(f"{where}: {why}")
+
+    def refuse(self) -> None:
+        """Raise a CharseqError that lists the first mistakes, if there is any."""
+        if not self.first:
+            return
+        others = self.count.total() - len(self.first)
+        more = [f"and {others:,} more"] if others else []
+        advice = "correct them, or set `data.errors: skip` to leave them out and count them"
+        raise CharseqError("\n".join([*self.first, *more, advice]))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The pairs of a file: row i is ``sources[i]`` with one right answer, ``targets[i]``.
+
+    Attributes:
+        path: as error messages show it.
+        lines: where the rows stand in the file, from 1.
+        sources: normalized; one separator between two symbols. Targets likewise, not normalized.
+        features: the tags of each source.
+        sha256: of the file's bytes, unpacked, in hex.
+    """
+
+    path: str
+    lines: list[int]
+    sources: list[str]
+    features: list[tuple[str, ...]]
+    targets: list[str]
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def where(self, row: int) -> str:
+        return f"{self.path}:{self.lines[row]}"
+
+    def take(self, rows: Sequence[int]) -> "Rows":
+        """Some of the rows."""
+        return Rows(
+            self.path,
+            [self.lines[row] for row in rows],
+            [self.sources[row] for row in rows],
+            [self.features[row] for row in rows],
+            [self.targets[row] for row in rows],
+            self.sha256,
+        )
+
+
+def read_rows(path: Path, data: PairDataConfig, mistakes: Mistakes) -> Rows:
+    """Read a file of pairs as the settings say; a line with a mistake adds to ``mistakes``.
+
+    A line is left out whole when its source is wrong. A target that is too long or there already
+    is left out alone, so that other answers in its line count.
+
+    Raises:
+        CharseqError: the file cannot be read, is a damaged archive, is not UTF-8, or has not the
+            columns that the settings name.
+    """
+    name = escape(str(path))
+    text, sha256 = _read(path, name)
+    lines = text.split("\n")
+    if lines[-1] == "":  # behind the end of the last line
+        lines.pop()
+    if not lines:
+        raise CharseqError(f"{name}: the file is empty; a line for each pair should be in it")
+    columns = _find_columns(lines[0], data, name)
+    rows = Rows(name, [], [], [], [], sha256)
+    line_of: dict[Pair, int] = {}
+    for number, pair in _checked(lines, columns, data, name, mistakes):
+        source, features, target = pair
+        if pair in line_of:
+            what = "source, tags and target" if features else "source and target"
+            why = f"the same {what} stand in line {line_of[pair]:,} already"
+            mistakes.add("duplicate", why, f"{name}:{number}")
+            continue
+        line_of[pair] = number
+        rows.lines.append(number)
+        rows.sources.append(source)
+        rows.features.append(features)
+        rows.targets.append(target)
+    return rows
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where in a line, counted from 0, each cell stands."""
+
+    source: int
+    target: int
+    features: int | None
+    further: bool
+    header: bool  # the first line names the columns
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Each column by the setting that chooses it."""
+        places = {"source_column": self.source, "target_column": self.target}
+        return places if self.features is None else {**places, "features_column": self.features}
+
+    @cached_property
+    def needed(self) -> int:
+        """How many cells a line has at least."""
+        return max(self.places.values()) + 1
+
+    def answers(self, cells: list[str]) -> list[str]:
+        """The cell of the target, and those behind it that hold further ones."""
+        if not self.further:
+            return [cells[self.target]]
+        taken = (self.source, self.features)
+        behind = range(self.target + 1, len(cells))
+        others = [cells[place] for place in behind if cells[place] and place not in taken]
+        return [cells[self.target], *others]
+
+
+def _find_columns(first: str, data: PairDataConfig, name: str) -> _Columns:
+    """The columns that the settings mean; a file whose columns have names begins with a header."""
+    chosen = {
+        setting: column
+        for setting in ("source_column", "target_column", "features_column")
+        if (column := getattr(data, setting)) is not None
+    }
+    header = first.split("\t")
+    places = {
+        setting: column - 1 if isinstance(column, int) else _named(column, setting, header, name)
+        for setting, column in chosen.items()
+    }
+    for one, other in combinations(places, 2):
+        if places[one] == places[other]:
+            why = f"data.{one} and data.{other} are the same column, {places[one] + 1}"
+            raise CharseqError(f"{name}:1: {why}; choose two")
+    return _Columns(
+        places["source_column"],
+        places["target_column"],
+        places.get("features_column"),
+        data.further_targets,
+        any(isinstance(column, str) for column in chosen.values()),
+    )
+
+
+def _named(column: str, setting: str, header: Sequence[str], name: str) -> int:
+    if header.count(column) == 1:
+        return header.index(column)
+    if column in header:
+        why = "several columns have that name; choose one by its number"
+    else:
+        names = [cell for cell in header if len(cell) <= LONGEST_NAME][:MOST_NAMES]
+        near = difflib.get_close_matches(column, names, n=1)
+        hint = f"; did you mean '{escape(near[0])}'?" if near else ""
+        listed = ", ".join(f"'{escape(cell)}'" for cell in names)
+        why = f"the columns of this first line are {listed}{hint}"
+    raise CharseqError(f"{name}:1: data.{setting} '{escape(column)}': {why}")
+
+
+def _checked(
+    lines: Sequence[str], columns: _Columns, data: PairDataConfig, name: str, mistakes: Mistakes
+) -> Iterator[tuple[int, Pair]]:
+    """Each line's number and its pairs, all but the wrong ones."""
+    for number in range(2 if columns.header else 1, len(lines) + 1):
+        cells = lines[number - 1].split("\t")
+        if len(cells) < columns.needed:
+            mistakes.add(*_too_few(cells, columns), f"{name}:{number}")
+            continue
+        text = normalized(cells[columns.source], data.normalize)
+        source, length = _written(text, data.source_separator)
+        if not 0 < length <= data.max_source_length:
+            wrong = _wrong_length("source", length, data.max_source_length)
+            mistakes.add(*wrong, f"{name}:{number}")
+            continue
+        features = () if columns.features is None else split_tags(cells[columns.features])
+        for cell in columns.answers(cells):
+            target, length = _written(cell, data.target_separator)
+            if 0 < length <= data.max_target_length:
+                yield number, (source, features, target)
+            else:
+                wrong = _wrong_length("target", length, data.max_target_length)
+                mistakes.add(*wrong, f"{name}:{number}")
+
+
+def _too_few(cells: list[str], columns: _Columns) -> tuple[Reason, str]:
+    if cells == [""]:
+        return "empty line", "the line is empty"
+    if len(cells) == 1:
+        return "no tab", "there is no tab between a source and a target"
+    setting = next(one for one, place in columns.places.items() if place >= len(cells))
+    wanted = columns.places[setting] + 1
+    why = f"the line has {len(cells)} columns; data.{setting} is column {wanted}"
+    return "too few columns", why
+
+
+def _wrong_length(side: Side, length: int, most: int) -> tuple[Reason, str]:
+    if not length:
+        return EMPTY[side], f"the {side} is empty"
+    return LONG[side], f"the {side} has {length:,} symbols; data.max_{side}_length is {most:,}"
+
+
+def _written(cell: str, separator: str) -> tuple[str, int]:
+    """A cell with one separator between two symbols, and how many symbols it has."""
+    if not separator:
+        return cell, len(cell)
+    symbols = split_symbols(cell, separator)
+    return separator.join(symbols), len(symbols)
+
+
+def _read(path: Path, name: str) -> tuple[str, str]:
+    """The text of a file, with LF for CRLF, and the sha256 of its bytes, unpacked."""
+    file_sha256(path)  # refuses a path that is missing, a folder, a pipe, or not to be read
+    data = path.read_bytes()
+    if data.startswith(GZIP):
+        data = _unpack(data, name)
+    elif path.suffix == ".gz":
+        raise CharseqError(f"{name}: is no gzip archive; give it another name if it is plain text")
+    try:
+        text = data.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(data, error, name) from None
+    text = text.replace("\r\n", "\n")
+    if "\r" in text and "\n" not in text:
+        raise CharseqError(f"{name}: its lines end with CR alone; save them with LF or CRLF")
+    return text, hashlib.sha256(data).hexdigest()
+
+
+def _unpack(data: bytes, name: str) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        why = escape(str(error))[:LONGEST_NAME]
+        raise CharseqError(
+            f"{name}: is a damaged gzip archive ({why}); fetch or make it again"
+        ) from None
+
+
+def _not_utf8(data: bytes, error: UnicodeDecodeError, name: str) -> CharseqError:
+    line = data.count(b"\n", 0, error.start) + 1
+    advice = "convert the file to UTF-8"
+    if error.start == 0 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        advice = "it begins as UTF-16 does; convert it: iconv -f UTF-16 -t UTF-8"
+    return CharseqError(
+        f"{name}:{line}: byte 0x{data[error.start]:02x} at byte offset {error.start} is not UTF-8 "
+        f"({error.reason}); {advice}"
+    )
