@@ -166,7 +166,7 @@ def _state_before(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], war
     most = max(1, _cells(model) // len(starts))
     for done in range(0, warmup, most):
         text = _block(model, ids, starts - warmup + done, min(most, warmup - done))
-        _, state = model.lstm(text, state)
+        _, state = model.read(text, state)
     return state
 
 

@@ -1,7 +1,7 @@
-"""A trained model, ready for use: ``load`` a run or a checkpoint, then sample and evaluate."""
+"""A trained language model, ready for use: it writes text, and scores it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,23 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from charseq.config.schema import Config
+from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.inference import evaluate as evaluation
 from charseq.inference.decode import generate_text, prompt_ids
 from charseq.inference.metrics import Score
-from charseq.lstm.device import resolve_device
-from charseq.models.checkpoint import WEIGHTS, Checkpoint, find_checkpoint, read_checkpoint
 from charseq.models.language_model import LanguageModel
 from charseq.text.corpus import load_corpus
-from charseq.text.read import expand
 from charseq.text.vocab import Ids, Unknown, Vocab
-
-AVERAGE = "average."  # the prefix of the averaged weights, beside those still in training
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedModel:
+class TrainedLanguageModel:
     """A model and all that it needs to read and write text.
 
     Attributes:
@@ -38,7 +33,7 @@ class TrainedModel:
 
     model: LanguageModel
     vocab: Vocab
-    config: Config
+    config: LMConfig
     extra: dict[str, Any]
     path: Path
 
@@ -192,34 +187,3 @@ class TrainedModel:
             return evaluation.surprisal(self.model, ids)
         before = prompt_ids(self.vocab, after, unknown)
         return evaluation.surprisal(self.model, np.concatenate([before, ids]))[len(before) - 1 :]
-
-
-def load(run_or_checkpoint: str | Path, *, device: str = "cpu") -> TrainedModel:
-    """The model of a run folder (its best checkpoint, else its last) or of a checkpoint file.
-
-    Where training keeps averaged weights, these are taken. ``device`` is "cpu", "cuda", "cuda:N" or
-    "auto": CUDA where there is one.
-
-    Raises:
-        CharseqError: there is no checkpoint, it is damaged, or there is no such device.
-    """
-    where = resolve_device(device)
-    path = find_checkpoint(expand(str(run_or_checkpoint)))
-    checkpoint = _averaged(read_checkpoint(path))
-    return TrainedModel(
-        model=checkpoint.model().to(where),
-        vocab=checkpoint.vocab,
-        config=checkpoint.config,
-        extra=checkpoint.extra,
-        path=path,
-    )
-
-
-def _averaged(checkpoint: Checkpoint) -> Checkpoint:
-    """The averaged weights in place of those in training, where there are any."""
-    averages = {
-        WEIGHTS + name.removeprefix(AVERAGE): tensor
-        for name, tensor in checkpoint.tensors.items()
-        if name.startswith(AVERAGE)
-    }
-    return replace(checkpoint, tensors=checkpoint.tensors | averages)

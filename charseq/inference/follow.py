@@ -1,0 +1,82 @@
+"""Hypotheses that know nothing of each other: the likeliest symbol every time, or drawn ones."""
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charseq.inference.ensemble import Ensemble, rows_of, staying
+from charseq.inference.trace import Found, Ints, Step
+from charseq.text.symbols import END
+
+# From log p (R, V), the source at each place (P,) and the step from 0 on, to the next ids (R, 1).
+Choose: TypeAlias = Callable[[Tensor, Ints, int], Tensor]
+
+
+def follow(
+    run: Ensemble,
+    most: Ints,
+    columns: int,
+    choose: Choose,
+    with_attention: bool,
+) -> Found:
+    """So many hypotheses (``columns``) of each source, of at most ``most`` (B,) symbols each."""
+    shape = len(most), columns
+    found = Found(
+        log_probability=np.zeros(shape),
+        steps=np.zeros(shape, dtype=np.int64),
+        column=np.tile(np.arange(columns), (len(most), 1)),
+        finished=np.zeros(shape, dtype=bool),
+        trace=[],
+    )
+    where = np.arange(len(most))
+    live = np.ones(shape, dtype=bool)
+    if columns > 1:
+        run.go_on(np.repeat(run.ids.cpu().numpy(), columns), where.repeat(columns), None)
+    for step in range(max(most, default=0)):
+        log_p = run.step()
+        chosen = choose(log_p, where, step)
+        gained = log_p.gather(1, chosen.to(log_p.device)).view(-1, columns).cpu().numpy()
+        tokens = chosen.view(-1, columns).cpu().numpy()
+        attention = run.attention(len(where)) if with_attention else None
+        found.trace.append(Step(where, found.column[where], tokens, attention))
+        found.log_probability[where] += np.where(live, gained, 0.0)
+        found.steps[where] += live
+        ends = live & (tokens == END)
+        found.finished[where] |= ends
+        live = live & ~ends & (step + 1 < most[where, None])
+        keep = staying(live)
+        if keep is not None:
+            if len(keep) == 0:
+                break
+            where, live, tokens = where[keep], live[keep], tokens[keep]
+        run.go_on(tokens.reshape(-1), rows_of(keep, found.column[where], columns), keep)
+    return found
+
+
+def greedy(log_p: Tensor, where: Ints, step: int) -> Tensor:  # noqa: ARG001
+    """The likeliest symbol, of equally likely ones the first; a ``Choose``."""
+    return log_p.argmax(1, keepdim=True)
+
+
+def tempered(
+    log_p: Tensor, temperature: float, top_k: int | None = None, top_p: float | None = None
+) -> Tensor:
+    """``decode.log_probabilities`` of each row of (R, V)."""
+    peak, likeliest = log_p.max(1, keepdim=True)
+    if temperature == 0.0:
+        return torch.full_like(log_p, -math.inf).scatter_(1, likeliest, 0.0)
+    scores = (log_p - peak) / temperature
+    if top_k is not None or (top_p is not None and top_p < 1.0):
+        ordered, order = scores.sort(dim=1, descending=True, stable=True)
+        cut = torch.arange(scores.shape[1], device=scores.device) >= (top_k or scores.shape[1])
+        ordered = ordered.masked_fill(cut, -math.inf)
+        if top_p is not None and top_p < 1.0:
+            before = ordered.softmax(1).cumsum(1).roll(1, dims=1)
+            before[:, 0] = 0.0  # the likeliest stays
+            ordered = ordered.masked_fill(before >= top_p, -math.inf)
+        scores = torch.empty_like(scores).scatter_(1, order, ordered)
+    return scores.log_softmax(1)

@@ -1,0 +1,296 @@
+"""Turn sources into targets, thousands in input order, and measure how often that is right."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charseq.errors import CharseqError
+from charseq.inference.ensemble import mean_log_probabilities, reading_all
+from charseq.inference.metrics import PairScore, edits
+from charseq.inference.search import Hypothesis, beam_search, sample
+from charseq.models.seq2seq import Seq2Seq
+from charseq.text.pair_batches import collate, pad
+from charseq.text.pairs import Example, Pairs
+from charseq.text.symbols import END, PairVocab
+
+Progress = Callable[[int, int], object]  # sources done so far, of how many
+
+WINDOW = 4096  # sources that are sorted by length together
+TYPICAL_LENGTH = 64  # of a source; where they are longer, fewer stand side by side
+CHUNK_FLOATS = 1 << 22  # log-probabilities of a forward pass, about, whatever the targets' lengths
+LIMIT_SEED = 20_180_423  # of the permutation that ``limit`` takes the first examples of
+MOST_GROUPS = 12  # of a breakdown by length
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of one source.
+
+    Attributes:
+        example: the source with its right answers.
+        source_length: its symbols, without features.
+        prediction: the best output, as text.
+        symbols: the same as symbols.
+        edits: from ``symbols`` to the closest right answer.
+        reference: the symbols of that answer.
+        right: it is one of the right answers; the same as no edits.
+        log_probability: of the prediction, in nats.
+    """
+
+    example: Example
+    source_length: int
+    prediction: str
+    symbols: tuple[str, ...]
+    edits: int
+    reference: tuple[str, ...]
+    right: bool
+    log_probability: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """A part of what was judged: its name, how many sources, and their error rates."""
+
+    name: str
+    count: int
+    accuracy: float
+    ser: float
+
+
+def convert(
+    models: Sequence[Seq2Seq],
+    sources: Iterable[NDArray[np.int64]],
+    *,
+    beam: int = 1,
+    n_best: int = 1,
+    length_penalty: float = 0.0,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    max_target_length: int = 200,
+    batch_size: int = 256,
+    with_attention: bool = False,
+) -> Iterator[tuple[int, list[Hypothesis]]]:
+    """Each source's number, from 0 on, and its hypotheses, in the order of ``sources``.
+
+    Sources of similar length stand in a batch together: up to 4096 are read ahead and sorted. The
+    first results come after one batch, as the first windows are smaller. Neither memory nor any
+    result depends on how many sources there are; ``sources`` may be endless.
+
+    Args:
+        beam, n_best, length_penalty, with_attention: as in ``search.beam_search``.
+        temperature: draw ``n_best`` hypotheses of each source instead, as ``search.sample`` with
+            ``top_k``, ``top_p`` and ``seed``; ``beam`` and ``length_penalty`` are not used then.
+        max_target_length: the most symbols of a hypothesis; what has not ended then is cut off.
+        batch_size: hypotheses side by side, all sources' together; fewer where sources are long.
+
+    Raises:
+        CharseqError: as ``search.beam_search``; with the first result.
+    """
+    if batch_size < 1 or max_target_length < 1:
+        raise CharseqError(
+            "decoding: batch_size and max_target_length must be at least 1, not "
+            f"{batch_size} and {max_target_length}"
+        )
+    side_by_side = max(1, batch_size // max(1, n_best if temperature is not None else beam))
+
+    def decode(batch: list[tuple[int, NDArray[np.int64]]]) -> list[list[Hypothesis]]:
+        ids, lengths = pad([source for _, source in batch])
+        most = max_target_length + 1  # END is a step of its own
+        if temperature is None:
+            return beam_search(
+                models,
+                ids,
+                lengths,
+                beam=beam,
+                n_best=n_best,
+                length_penalty=length_penalty,
+                max_length=most,
+                with_attention=with_attention,
+            )
+        return sample(
+            models,
+            ids,
+            lengths,
+            numbers=[number for number, _ in batch],
+            seed=seed,
+            draws=n_best,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            max_length=most,
+            with_attention=with_attention,
+        )
+
+    numbered = enumerate(sources)
+    size, following = side_by_side, 0
+    while window := list(islice(numbered, size)):
+        done: dict[int, list[Hypothesis]] = {}
+        lengths = np.array([len(source) for _, source in window])
+        # The batch with the earliest source first: its result need not wait for the others.
+        for places in sorted(_batches(lengths, side_by_side), key=min):
+            batch = [window[place] for place in places]
+            done.update(zip((number for number, _ in batch), decode(batch), strict=True))
+            while following in done:
+                yield following, done.pop(following)
+                following += 1
+        size = max(side_by_side, min(2 * size, WINDOW))
+
+
+def evaluate_pairs(
+    models: Sequence[Seq2Seq],
+    vocab: PairVocab,
+    pairs: Pairs,
+    *,
+    beam: int = 1,
+    length_penalty: float = 0.0,
+    limit: int | None = None,
+    max_target_length: int = 200,
+    batch_size: int = 256,
+    progress: Progress | None = None,
+) -> tuple[PairScore, list[Judged]]:
+    """Score the models, together as an ensemble, on every example, and say what became of each.
+
+    A prediction is right when it has the very symbols of one of the right answers. The loss is that
+    of reading the right answers (teacher forcing); sums are in float64. Draws no random numbers and
+    leaves the models in the mode that they were in.
+
+    Args:
+        limit: judge so many examples only: the first of a fixed permutation, the same ones for the
+            same number of examples, whatever they are.
+        beam, length_penalty, max_target_length, batch_size: as in ``convert``.
+        progress: called after each example with how many are judged, and of how many.
+
+    Raises:
+        CharseqError: there are no examples, ``limit`` is below 1, or as ``convert``.
+    """
+    chosen = _chosen(len(pairs.examples), limit)
+    first_row = np.empty(len(pairs.examples), dtype=np.int64)
+    first_row[pairs.example_of[::-1]] = np.arange(len(pairs.example_of))[::-1]
+    outputs = convert(
+        models,
+        (pairs.source[int(row)] for row in first_row[chosen]),
+        beam=beam,
+        length_penalty=length_penalty,
+        max_target_length=max_target_length,
+        batch_size=batch_size,
+    )
+    judged: list[Judged] = []
+    for number, hypotheses in outputs:
+        judged.append(judge(vocab, pairs.examples[chosen[number]], hypotheses[0]))
+        if progress is not None:
+            progress(number + 1, len(chosen))
+    rows = np.flatnonzero(np.isin(pairs.example_of, chosen))
+    nats, symbols = _cross_entropy(models, pairs, rows, batch_size)
+    accuracy, ser = _rates(judged)
+    return PairScore(nats / symbols, symbols, accuracy, ser, len(judged)), judged
+
+
+def judge(vocab: PairVocab, example: Example, hypothesis: Hypothesis) -> Judged:
+    """Compare one hypothesis with the right answers, symbol by symbol."""
+    symbols = tuple(vocab.target_symbols(hypothesis.ids))
+    references = [tuple(vocab.target.split(target)) for target in example.targets]
+    distance, closest = edits(symbols, references)
+    return Judged(
+        example=example,
+        source_length=len(vocab.source.split(example.source)),
+        prediction=vocab.decode_target(hypothesis.ids),
+        symbols=symbols,
+        edits=distance,
+        reference=references[closest],
+        right=distance == 0,
+        log_probability=hypothesis.log_probability,
+    )
+
+
+def breakdown(judged: Sequence[Judged], by: Literal["length", "tag"] = "length") -> list[Group]:
+    """The error rates of parts of what was judged.
+
+    By ``length``: ranges of equal width of the source's symbols, the shortest first. By ``tag``:
+    the sources with each tag, the commonest tag first; a source with several counts in each, one
+    without any in "(none)".
+    """
+    members: dict[str, list[Judged]] = {}
+    if by == "tag":
+        for one in judged:
+            for tag in dict.fromkeys(one.example.features or ("(none)",)):
+                members.setdefault(tag, []).append(one)
+        names = sorted(members, key=lambda tag: (-len(members[tag]), tag))
+    else:
+        longest = max((one.source_length for one in judged), default=0)
+        width = next(w for w in _round_widths() if w * MOST_GROUPS >= longest)
+        for one in sorted(judged, key=lambda one: one.source_length):
+            first = max(0, one.source_length - 1) // width * width + 1
+            name = f"{first}" if width == 1 else f"{first}–{first + width - 1}"
+            members.setdefault(name, []).append(one)
+        names = list(members)
+    return [Group(name, len(members[name]), *_rates(members[name])) for name in names]
+
+
+def _round_widths() -> Iterator[int]:
+    """1, 2, 5, 10, 20, 50, …"""
+    power = 1
+    while True:
+        yield from (power, 2 * power, 5 * power)
+        power *= 10
+
+
+def _rates(judged: Sequence[Judged]) -> tuple[float, float]:
+    """Accuracy and symbol error rate."""
+    right = sum(one.right for one in judged)
+    symbols = sum(len(one.reference) for one in judged)
+    return right / len(judged), sum(one.edits for one in judged) / symbols
+
+
+def _chosen(count: int, limit: int | None) -> list[int]:
+    """The examples to judge, in their order."""
+    if count == 0:
+        raise CharseqError("evaluate: there are no pairs to judge; name a file that has some")
+    if limit is not None and limit < 1:
+        raise CharseqError(f"limit: must be at least 1, not {limit}")
+    if limit is None or limit >= count:
+        return list(range(count))
+    permutation = np.random.default_rng(LIMIT_SEED).permutation(count)
+    return [int(i) for i in np.sort(permutation[:limit])]
+
+
+def _batches(lengths: NDArray[np.int64], most: int) -> list[list[int]]:
+    """Places of similar length together, at most so many, and fewer where they are long."""
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        longest = max(1, int(lengths[order[start]]))
+        size = max(1, min(most, most * TYPICAL_LENGTH // longest))
+        batches.append([int(place) for place in order[start : start + size]])
+        start += size
+    return batches
+
+
+def _cross_entropy(
+    models: Sequence[Seq2Seq], pairs: Pairs, rows: NDArray[np.int64], batch_size: int
+) -> tuple[float, int]:
+    """The sum over all target symbols of so many rows, in nats, and how many symbols."""
+    device = models[0].device
+    most = max(1, min(batch_size, CHUNK_FLOATS // (TYPICAL_LENGTH * models[0].vocab_size)))
+    # The longer side decides how much a row costs.
+    lengths = np.maximum(pairs.source.lengths[rows], pairs.target.lengths[rows])
+    nats, symbols = 0.0, 0
+    with reading_all(models):
+        for places in _batches(lengths, most):
+            batch = collate(pairs, rows[places])
+            source, source_lengths, inputs, targets = (
+                torch.from_numpy(ids).to(device)
+                for ids in (batch.source, batch.source_lengths, batch.inputs, batch.targets)
+            )
+            logits = [model(source, source_lengths, inputs) for model in models]
+            right = targets.clamp(min=END)[:, :, None]  # padding is below, and any id will do there
+            log_p = mean_log_probabilities(logits).gather(2, right)[:, :, 0]
+            nats -= log_p[targets >= END].sum().item()
+            symbols += int(batch.target_lengths.sum())
+    return nats, symbols

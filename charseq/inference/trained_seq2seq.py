@@ -1,0 +1,191 @@
+"""A trained model of pairs, or an ensemble of them, ready for use: it converts, and is judged."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charseq.config.schema import Seq2SeqConfig
+from charseq.errors import CharseqError
+from charseq.inference import pairs as pairing
+from charseq.inference.metrics import PairScore
+from charseq.inference.pairs import Judged, Progress
+from charseq.inference.search import Hypothesis
+from charseq.models.seq2seq import Seq2Seq
+from charseq.text.pairs import Pairs, load_pairs, read_pairs
+from charseq.text.symbols import PairVocab
+from charseq.text.vocab import Unknown
+
+Source: TypeAlias = str | tuple[str, Sequence[str]]  # a text, or a text and its feature tags
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One string that the model writes for a source.
+
+    Attributes:
+        text, symbols: the target, whole and in its symbols.
+        log_probability: of the whole target and its end, in nats.
+        finished: False where it was cut off at the longest length.
+        attention: (T, S): what each symbol, the end included, was read from; None when not asked.
+    """
+
+    text: str
+    symbols: list[str]
+    log_probability: float
+    finished: bool
+    attention: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """What became of one source.
+
+    Attributes:
+        index: which source, from 0 on.
+        source_symbols: what the model read, feature tags first.
+        outputs: best first, or in the order drawn.
+    """
+
+    index: int
+    source: str
+    features: tuple[str, ...]
+    source_symbols: list[str]
+    outputs: list[Output]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedSeq2Seq:
+    """Models of the same pairs, and all that they need to read sources and write targets.
+
+    Attributes:
+        models: in evaluation mode, on their device; several are an ensemble, the mean of their
+            probabilities.
+        vocab: the symbols that they know.
+        config: the settings of the first; ``config.sample`` has the defaults below.
+        extra: what the training of the first noted in its checkpoint.
+        paths: the checkpoints' files.
+    """
+
+    models: tuple[Seq2Seq, ...]
+    vocab: PairVocab
+    config: Seq2SeqConfig
+    extra: dict[str, Any]
+    paths: tuple[Path, ...]
+
+    @property
+    def step(self) -> int | None:
+        """The updates that the first one's weights have seen, where its checkpoint says so."""
+        progress = self.extra.get("progress")
+        step = progress.get("step") if isinstance(progress, dict) else None
+        return step if isinstance(step, int) else None
+
+    def convert(
+        self,
+        sources: Iterable[Source],
+        *,
+        beam: int | None = None,
+        n_best: int = 1,
+        length_penalty: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        unknown: Unknown = "error",
+        with_attention: bool = False,
+    ) -> Iterator[Conversion]:
+        """Turn sources into targets, in their order, as batches are finished.
+
+        What is None is taken from ``config.sample``, and the arguments are those of
+        ``inference.pairs.convert``. A beam is never smaller than ``n_best``.
+
+        Raises:
+            CharseqError: an argument is out of range, or a source is empty or holds a symbol that
+                the model does not know and ``unknown`` is "error".
+        """
+        defaults = self.config.sample
+        width = defaults.beam if beam is None else beam
+        penalty = defaults.length_penalty if length_penalty is None else length_penalty
+        waiting: list[tuple[str, tuple[str, ...], NDArray[np.int64]]] = []
+
+        def encoded() -> Iterator[NDArray[np.int64]]:
+            for number, source in enumerate(sources, 1):
+                text, features = (source, ()) if isinstance(source, str) else source
+                where = f"source {number}"
+                ids = self.vocab.encode_source(text, features, unknown=unknown, where=where)
+                waiting.append((text, tuple(features), ids))
+                yield ids
+
+        done = 0
+        for index, hypotheses in pairing.convert(
+            self.models,
+            encoded(),
+            beam=max(width, n_best),
+            n_best=n_best,
+            length_penalty=penalty,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=defaults.seed if seed is None else seed,
+            max_target_length=self.config.data.max_target_length,
+            with_attention=with_attention,
+        ):
+            text, features, ids = waiting[index - done]
+            outputs = [self._output(hypothesis) for hypothesis in hypotheses]
+            yield Conversion(index, text, features, self.vocab.source_symbols(ids), outputs)
+            if index - done >= pairing.WINDOW:  # what is given out need not be kept
+                del waiting[: index - done + 1]
+                done = index + 1
+
+    def split_pairs(self, split: Literal["valid", "test"]) -> Pairs:
+        """A part of the pairs that ``config.data`` names.
+
+        Raises:
+            CharseqError: the part is empty, or a file cannot be used.
+        """
+        corpus = load_pairs(self.config.data, self.vocab)
+        pairs = corpus.valid if split == "valid" else corpus.test
+        if len(pairs) == 0:
+            raise CharseqError(
+                f"the run has no {split} pairs: its `data.split` gives it no share; name a file "
+                "with --data"
+            )
+        return pairs
+
+    def file_pairs(self, path: str) -> Pairs:
+        """The pairs of another file, read as the run's own are."""
+        return read_pairs(path, self.config.data, self.vocab)
+
+    def evaluate(
+        self,
+        pairs: Pairs,
+        *,
+        beam: int | None = None,
+        length_penalty: float | None = None,
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[PairScore, list[Judged]]:
+        """Score the models on pairs; see ``inference.pairs.evaluate_pairs``."""
+        defaults = self.config.sample
+        return pairing.evaluate_pairs(
+            self.models,
+            self.vocab,
+            pairs,
+            beam=defaults.beam if beam is None else beam,
+            length_penalty=defaults.length_penalty if length_penalty is None else length_penalty,
+            limit=limit,
+            max_target_length=self.config.data.max_target_length,
+            progress=progress,
+        )
+
+    def _output(self, hypothesis: Hypothesis) -> Output:
+        return Output(
+            text=self.vocab.decode_target(hypothesis.ids),
+            symbols=self.vocab.target_symbols(hypothesis.ids),
+            log_probability=hypothesis.log_probability,
+            finished=hypothesis.finished,
+            attention=hypothesis.attention,
+        )
