@@ -1,6 +1,5 @@
 """What several commands draw: errors, and a training as it runs."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from charseq.training.events import Evaluated, Event, Saved, Started, Step, Stopped
-
-LN2 = math.log(2.0)  # nats / LN2 = bits
 
 
 def show_error(error: Exception) -> None:
@@ -35,6 +32,7 @@ class TrainingDisplay:
         self._task: TaskID | None = None
         self._loss: float | None = None
         self._total: int | None = None
+        self._symbol = "symbols"
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -81,8 +79,7 @@ class TrainingDisplay:
     def _started(self, event: "Started") -> None:
         self._print(
             f"{escape(str(event.run))}: {event.parameters:,} weights, {event.vocab_size} symbols,"
-            f" {event.train_characters:,} characters to train on,"
-            f" {event.valid_characters:,} to validate"
+            f" {event.train_size:,} {event.unit} to train on, {event.valid_size:,} to validate"
         )
         self._print(
             f"{event.device}, backend {event.backend}, {event.steps_per_epoch:,} steps an epoch",
@@ -93,6 +90,7 @@ class TrainingDisplay:
         if event.step:
             self._print(f"resumed after step {event.step:,}", style="yellow")
         self._total = event.total_steps
+        self._symbol = "chars" if event.unit == "characters" else "symbols"
         if self._progress:
             self._task = self._progress.add_task(
                 "train",
@@ -107,8 +105,8 @@ class TrainingDisplay:
     def _step(self, event: "Step") -> None:
         self._loss = event.loss
         left = "" if event.seconds_left is None else f"{clock(event.seconds_left)} left"
-        loss = f"loss {event.loss:.3f}  bpc {event.loss / LN2:.3f}"
-        speed = f"{event.chars_per_second:,.0f} chars/s"
+        loss = f"loss {event.loss:.3f}"
+        speed = f"{event.symbols_per_second:,.0f} {self._symbol}/s"
         count = _count(event.step, self._total)
         if self._progress and self._task is not None:
             self._progress.update(
@@ -119,11 +117,10 @@ class TrainingDisplay:
 
     def _evaluated(self, event: "Evaluated") -> None:
         train = "" if self._loss is None else f"  train {self._loss:.4f}"
-        score = event.score
         best = "  best so far" if event.is_best else ""
         self._print(
             f"step {event.step:>6,}  {clock(event.seconds)}{train}"
-            f"  valid {score.nats:.4f} nats, {score.bpc:.3f} bpc{best}",
+            f"  valid {event.score.summary()}{best}",
             style="green" if event.is_best else "",
         )
 
@@ -133,11 +130,8 @@ class TrainingDisplay:
 
     def _stopped(self, event: "Stopped") -> None:
         text = f"stopped after {event.step:,} steps and {clock(event.seconds)}: {event.reason}"
-        if event.best_nats is not None:
-            text += (
-                f"\nbest: {event.best_nats:.4f} nats per character,"
-                f" {event.best_nats / LN2:.3f} bpc, at step {event.best_step:,}"
-            )
+        if event.best_score is not None:
+            text += f"\nbest: {event.best_score}, at step {event.best_step:,}"
         self._print(text, style="bold")
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.cli.data_make import make_app
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -24,6 +26,8 @@ data_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
+
+data_app.add_typer(make_app, name="make")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -72,35 +76,47 @@ def list_datasets(as_json: AsJson = False) -> None:
     """
     from charseq.text.datasets import DATASETS, cached_path
 
-    found = [(dataset, cached_path(dataset)) for dataset in DATASETS]
-    if as_json:
-        _print_json(
-            [
-                {
-                    "name": dataset.name,
-                    "description": dataset.description,
-                    "licence": dataset.licence,
-                    "url": dataset.download and dataset.download.url,
-                    "size": dataset.download and dataset.download.size,
-                    "sha256": dataset.download and dataset.download.sha256,
-                    "path": path and str(path),
-                }
-                for dataset, path in found
-            ]
-        )
+    found = [
+        (dataset, [cached_path(dataset, file) for file in dataset.files or (None,)])
+        for dataset in DATASETS
+    ]
+    if not as_json:
+        _show_datasets(found)
         return
-    _show_datasets(found)
+    _print_json(
+        [
+            {
+                "name": dataset.name,
+                "description": dataset.description,
+                "licence": dataset.licence,
+                "files": [
+                    {
+                        "name": file and file.filename,
+                        "url": file and file.url,
+                        "size": file and file.size,
+                        "sha256": file and file.sha256,
+                        "path": path and str(path),
+                    }
+                    for file, path in zip(dataset.files or (None,), paths, strict=True)
+                ],
+            }
+            for dataset, paths in found
+        ]
+    )
 
 
 @data_app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="A name from `charseq data list`.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A name from `charseq data list`; NAME/FILE for one file of several."),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Fetch a named text set into the cache folder, verify it, and print its path.
 
-    What a broken transfer has brought is kept, and the next call goes on from there.
-    CHARSEQ_DATA_MIRROR=DIR takes it from a folder.
+    Of several files the path is their folder. What a broken transfer has brought is kept, and the
+    next call goes on from there. CHARSEQ_DATA_MIRROR=DIR takes the files from a folder.
 
     Example: charseq data get tinyshakespeare
     """
@@ -127,22 +143,27 @@ def get(
         disable=not console.is_terminal,
     ) as bar:
         task = bar.add_task(name, total=None, visible=False)
-        path = get_dataset(
+        paths = get_dataset(
             name,
             progress=lambda here, total: bar.update(
                 task, completed=here, total=total, visible=True
             ),
         )
-    if as_json:
-        size = path.stat().st_size
-        _print_json({"name": name, "path": str(path), "size": size, "sha256": file_sha256(path)})
-    else:
-        typer.echo(path)
+    shown = paths[0] if len(paths) == 1 else paths[0].parent
+    if not as_json:
+        typer.echo(shown)
+        return
+    files = [
+        {"path": str(path), "size": path.stat().st_size, "sha256": file_sha256(path)}
+        for path in paths
+    ]
+    _print_json({"name": name, "path": str(shown), "files": files})
 
 
-def _show_datasets(found: Sequence[tuple["Dataset", Path | None]]) -> None:
+def _show_datasets(found: Sequence[tuple["Dataset", Sequence[Path | None]]]) -> None:
     from rich.console import Console
     from rich.filesize import decimal
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -150,23 +171,32 @@ def _show_datasets(found: Sequence[tuple["Dataset", Path | None]]) -> None:
 
     console = Console(highlight=False, markup=False)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for heading in ("name", "size", "licence", "cached"):
+    for heading in ("name", "files", "size", "licence", "cached"):
         table.add_column(heading, no_wrap=True)
-    for dataset, path in found:
-        size = decimal(dataset.download.size) if dataset.download else "made here"
-        table.add_row(dataset.name, size, dataset.licence, "yes" if path else "no")
+    for dataset, paths in found:
+        size = decimal(sum(file.size for file in dataset.files)) if dataset.files else "made here"
+        cached = {0: "no", len(paths): "yes"}.get(len(paths) - paths.count(None), "in part")
+        table.add_row(dataset.name, str(len(paths)), size, dataset.licence, cached)
     console.print(table)
-    for dataset, path in found:
+    for dataset, paths in found:
         console.print()
         console.print(Text(dataset.name, style="bold"))
-        console.print(f"  {dataset.description}")
-        source = dataset.download
-        details = {"url": source.url, "sha256": source.sha256} if source else {}
-        if path:
-            details["file"] = escape(str(path))
+        console.print(Padding(Text(dataset.description), (0, 0, 0, 2)))
+        details = {}
+        if len(paths) > 1:
+            names = ", ".join(file.filename for file in dataset.files)
+            console.print(Padding(Text(names, style="dim"), (0, 0, 0, 2)))
+        elif dataset.files:
+            details = {"url": dataset.files[0].url, "sha256": dataset.files[0].sha256}
+        if here := [path for path in paths if path]:
+            one = len(paths) == 1
+            details["file" if one else "folder"] = escape(str(here[0] if one else here[0].parent))
         for key, value in details.items():  # not in the table: a folded line cannot be copied
             console.print(f"  {key:7} {value}", soft_wrap=True)
-    console.print("\ncharseq data get NAME fetches one, `text: dataset:NAME` trains on it")
+    console.print(
+        "\ncharseq data get NAME fetches one; a configuration names it dataset:NAME, or "
+        "dataset:NAME/FILE where there are several files; --json shows URL and sha256 of each"
+    )
 
 
 def _show_text(console: "Console", text: "TextStats") -> None:

@@ -1,32 +1,37 @@
 """Text into a command and out of it: files, standard input, control characters, Ctrl-C."""
 
+import os
 import sys
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import typer
 
 from charseq.errors import CharseqError
+from charseq.text.characters import escape
 
 if TYPE_CHECKING:
-    from charseq.config import Config
+    from rich.progress import Progress
+
+    from charseq.config.schema import LMConfig
 
 STANDARD_INPUT = "-"
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 
 class UnknownPolicy(Enum):
-    """What to do with a character that the model does not know, as an option of a command."""
+    """What to do with a symbol that the model does not know, as an option of a command."""
 
     ERROR: Final = "error"
     SKIP: Final = "skip"
     REPLACE: Final = "replace"
 
 
-def read_text(source: str, config: "Config") -> str:
+def read_text(source: str, config: "LMConfig") -> str:
     """A whole text from a file, or from standard input for ``-``, read as the training text was.
 
     Raises:
@@ -49,6 +54,84 @@ def read_text(source: str, config: "Config") -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if newlines == "unix" else text
 
 
+def read_lines(source: str) -> Iterator[tuple[str, str]]:
+    """The lines of a file, or of standard input for ``-``, each with its ``file:line``.
+
+    A line comes as soon as it is there. Lines end with LF or CRLF, which are left out; so is a
+    byte-order mark.
+
+    Raises:
+        CharseqError: the file cannot be read, or a line is not UTF-8.
+    """
+    from charseq.text.read import expand
+
+    if source == STANDARD_INPUT:
+        yield from _decoded(sys.stdin.buffer, "standard input")
+        return
+    try:
+        with expand(source).open("rb") as file:
+            yield from _decoded(file, escape(source))
+    except FileNotFoundError:
+        raise CharseqError(f"{source}: there is no such file") from None
+    except IsADirectoryError:
+        raise CharseqError(f"{source}: is a folder; name a file in it") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise CharseqError(f"{source}: cannot be read: {reason}") from None
+
+
+def _decoded(file: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
+    from charseq.text.read import BYTE_ORDER_MARK
+
+    for number, data in enumerate(file, 1):
+        where = f"{name}:{number}"
+        try:
+            line = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            advice = "convert it first, with iconv for example"
+            if data.startswith(b"\x1f\x8b"):
+                advice = "it begins as a gzip archive does; unpack it first, with gzip -dc"
+            raise CharseqError(
+                f"{where}: byte 0x{data[error.start]:02x} is not UTF-8 ({error.reason}); {advice}"
+            ) from None
+        if number == 1:
+            line = line.removeprefix(BYTE_ORDER_MARK)
+        yield where, line.removesuffix("\n").removesuffix("\r")
+
+
+@contextmanager
+def whole_file(name: str) -> Iterator[BinaryIO]:
+    """A file to write to, which appears under its name when all is written, or not at all.
+
+    A name of something else, such as ``/dev/stdout`` or a pipe, is written to as it goes.
+
+    Raises:
+        CharseqError: it cannot be written.
+    """
+    from charseq.text.read import expand
+
+    if "\0" in name:
+        raise CharseqError(f"{name}: is no name of a file")
+    path = Path(os.path.realpath(expand(name)))  # what a link points at is replaced, not the link
+    direct = path.exists() and not path.is_file() and not path.is_dir()
+    temporary = path if direct else path.with_name(f".{path.name}.tmp")
+    try:
+        if path.is_dir():
+            raise CharseqError(f"{name}: is a folder; name a file in it")
+        with temporary.open("wb") as file:
+            yield file
+        if not direct:
+            temporary.replace(path)
+    except BrokenPipeError:  # a reader that has enough
+        raise
+    except OSError as error:
+        raise CharseqError(f"{name}: cannot be written: {error.strerror}") from None
+    finally:
+        if not direct:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
 def harmless(text: str) -> str:
     r"""The text with control characters as ``\x1b``, all but line ends and tabs.
 
@@ -62,6 +145,40 @@ def harmless(text: str) -> str:
         else character
         for character in text
     )
+
+
+def refuse_options(given: Mapping[str, object], why: str) -> None:
+    """Refuse the first option that is there (neither None, False nor empty).
+
+    Raises:
+        CharseqError: ``--beam: why``.
+    """
+    for name, value in given.items():
+        if value is not None and value is not False and value != []:
+            raise CharseqError(f"{name}: {why}")
+
+
+@contextmanager
+def progress_bar(*, shown: bool) -> Iterator["Progress | None"]:
+    """A bar on standard error that goes when it is done; None where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if not shown or not console.is_terminal:
+        yield None
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        TextColumn("{task.description}"), *columns, console=console, transient=True
+    ) as bar:
+        yield bar
 
 
 @contextmanager

@@ -1,45 +1,25 @@
-"""``charseq sample``: let a trained model write."""
+"""``charseq sample``: let a trained model write: text, or the targets of sources."""
 
-import json
-import sys
-from collections.abc import Iterable
-from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from charseq.cli.pipes import STANDARD_INPUT, UnknownPolicy, harmless, quiet_interrupt, read_text
-from charseq.errors import CharseqError
+from charseq.cli.pipes import UnknownPolicy, quiet_interrupt, refuse_options
 
-if TYPE_CHECKING:
-    from charseq.inference.load import TrainedModel
-
-RULE = "-" * 40  # between two texts
+TEXT, PAIRS = "Language models", "Pairs"  # of options that one kind of model has alone
 
 
 def sample(
     run: Annotated[
         str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run folder or a .safetensors file.")
     ],
-    source: Annotated[
-        str | None,
-        typer.Argument(metavar="-", help="'-' reads the prime from standard input."),
-    ] = None,
-    prime: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="What the model reads before it writes; it is printed first.",
-            show_default="sample.prime of the run, not printed",
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCE]...",
+            help="What a model of pairs converts; '-' reads a source a line from standard input. "
+            "For a language model '-' reads the prime.",
         ),
-    ] = None,
-    prime_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Read the prime from a file; '-' is standard input."),
-    ] = None,
-    length: Annotated[
-        int | None,
-        typer.Option(min=1, help="Characters to write.", show_default="sample.length of the run"),
     ] = None,
     temperature: Annotated[
         float | None,
@@ -47,7 +27,7 @@ def sample(
             min=0.0,
             max=100.0,
             help="0 takes the likeliest symbol, 1 samples from the model.",
-            show_default="sample.temperature of the run",
+            show_default="sample.temperature of the run; pairs: a beam search instead",
         ),
     ] = None,
     top_k: Annotated[
@@ -65,99 +45,230 @@ def sample(
             show_default="sample.seed of the run",
         ),
     ] = None,
-    count: Annotated[
-        int,
-        typer.Option(min=1, help="Texts to write, of seeds SEED, SEED + 1, …, a rule between two."),
-    ] = 1,
-    stop: Annotated[
-        str | None,
-        typer.Option(metavar="STRING", help="End in front of the first place with this string."),
-    ] = None,
     unknown: Annotated[
         UnknownPolicy,
         typer.Option(
-            help="Characters of the prime that the model never saw: refuse them, leave them out, "
-            "or read them as U+FFFD."
+            help="Symbols of the prime or of a source that the model never saw: refuse them, leave "
+            "them out, or read them as U+FFFD."
         ),
     ] = UnknownPolicy.ERROR,
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to compute.")
     ] = "cpu",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a list of seed, prime, text and nats.")
+        bool, typer.Option("--json", help="Print a list of what was written, and its cost.")
     ] = False,
+    prime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What the model reads before it writes; it is printed first.",
+            show_default="sample.prime of the run, not printed",
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
+    prime_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Read the prime from a file; '-' is standard input.",
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Characters to write.",
+            show_default="sample.length of the run",
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Texts to write, of seeds SEED, SEED + 1, …, a rule between two.",
+            show_default="1",
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STRING",
+            help="End in front of the first place with this string.",
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
+    input_file: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help="Convert each line of a file; '-' is standard input. Where the run reads tags, a "
+            "tab and tags may follow the source.",
+            rich_help_panel=PAIRS,
+        ),
+    ] = None,
+    output_file: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write to a file, which is there once all is written.",
+            rich_help_panel=PAIRS,
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAGS",
+            help="Tags of every source that has none of its own, as in 'N;PL'.",
+            rich_help_panel=PAIRS,
+        ),
+    ] = None,
+    beam: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Hypotheses that the search keeps; 1 takes the likeliest symbol each time.",
+            show_default="sample.beam of the run",
+            rich_help_panel=PAIRS,
+        ),
+    ] = None,
+    n_best: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Targets of each source, the best first, as columns: source, tags where the run "
+            "reads them, target, log-probability.",
+            show_default="1",
+            rich_help_panel=PAIRS,
+        ),
+    ] = None,
+    length_penalty: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=10.0,
+            help="Favours longer targets; 0 does not.",
+            show_default="sample.length_penalty of the run",
+            rich_help_panel=PAIRS,
+        ),
+    ] = None,
+    log_probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--log-probabilities",
+            help="Print the columns of --n-best for one target too; in nats.",
+            rich_help_panel=PAIRS,
+        ),
+    ] = False,
+    attention: Annotated[
+        bool,
+        typer.Option(
+            "--attention",
+            help="Draw below each target what it was read from: a row a symbol of the target, a "
+            "column a symbol of the source. With --json: the numbers.",
+            rich_help_panel=PAIRS,
+        ),
+    ] = False,
+    attention_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw that to a file that ends in .png, .svg or .html.",
+            rich_help_panel=PAIRS,
+        ),
+    ] = None,
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN",
+            help="A further model of the same pairs; may be given repeatedly. The probabilities of "
+            "all are averaged.",
+            rich_help_panel=PAIRS,
+        ),
+    ] = None,
 ) -> None:
-    """Write text with a trained model to standard output, as it is produced.
+    """Let a trained model write: a language model text, a model of pairs a target a source.
 
     A terminal is shown control characters in a visible form; a pipe gets the text as it is.
 
-    With --json, nats is the mean cost of a character of the text to the model itself.
+    Standard output is one target a line, in the order of the sources. Text is written as it is
+    produced; with --json, nats is the mean cost of its characters to the model itself.
+
+    Example: charseq sample runs/dates "3 May 1979" "le 14 juillet 1789"
 
     Example: charseq sample runs/stdlib --prime "def " --temperature 0.7
     """
     with quiet_interrupt():
-        _check_prime(source, prime, prime_file)
         from charseq.inference.load import load
+        from charseq.inference.trained_lm import TrainedLanguageModel
 
-        trained = load(run, device=device)
-        file = source or prime_file
-        if file is not None:
-            prime = read_text(file, trained.config)
-        first = trained.config.sample.seed if seed is None else seed
-        records = []
-        for number in range(count):
-            pieces = trained.stream(
-                prime,
+        trained = load(run, *(ensemble or ()), device=device)
+        if isinstance(trained, TrainedLanguageModel):
+            from charseq.cli.sample_text import TextRequest, write_texts
+
+            refuse_options(
+                {
+                    "--input": input_file,
+                    "--output": output_file,
+                    "--features": features,
+                    "--beam": beam,
+                    "--n-best": n_best,
+                    "--length-penalty": length_penalty,
+                    "--log-probabilities": log_probabilities,
+                    "--attention": attention,
+                    "--attention-file": attention_file,
+                },
+                "is for models of pairs; this run writes text",
+            )
+            text = TextRequest(
+                prime=prime,
+                prime_file=prime_file,
                 length=length,
                 temperature=temperature,
                 top_k=top_k,
                 top_p=top_p,
-                seed=first + number,
+                seed=seed,
+                count=count or 1,
                 stop=stop,
                 unknown=unknown.value,
+                as_json=as_json,
             )
-            if as_json:
-                records.append(_record(trained, first + number, prime, pieces, unknown))
-            else:
-                _show(chain([prime or ""], pieces), is_last=number == count - 1)
-        if as_json:
-            typer.echo(json.dumps(records, indent=2))  # ASCII: harmless to a terminal
+            write_texts(trained, sources or [], text)
+            return
+        from charseq.cli.sample_pairs import PairRequest, write_targets
 
-
-def _check_prime(source: str | None, prime: str | None, prime_file: str | None) -> None:
-    if source not in (None, STANDARD_INPUT):
-        raise CharseqError(
-            f"sample: {source!r} is one argument too many; a prime is given as --prime TEXT"
+        refuse_options(
+            {
+                "--prime": prime,
+                "--prime-file": prime_file,
+                "--length": length,
+                "--count": count,
+                "--stop": stop,
+            },
+            "is for language models; this run converts pairs",
         )
-    if sum(given is not None for given in (source, prime, prime_file)) > 1:
-        raise CharseqError("sample: more than one prime; give --prime, --prime-file or -, not two")
-
-
-def _show(pieces: Iterable[str], *, is_last: bool) -> None:
-    """Print a text piece by piece, and a rule when another one follows."""
-    on_terminal = sys.stdout.isatty()
-    last = ""
-    for piece in filter(None, pieces):
-        text = harmless(piece) if on_terminal else piece
-        typer.echo(text.encode(), nl=False)  # UTF-8, whatever the locale is; flushes
-        last = piece
-    # What is piped is the text alone; elsewhere a prompt, or the rule, begins a line.
-    if (on_terminal or not is_last) and not last.endswith("\n"):
-        typer.echo()
-    if not is_last:
-        typer.echo(RULE)
-
-
-def _record(
-    trained: "TrainedModel",
-    seed: int,
-    prime: str | None,
-    pieces: Iterable[str],
-    unknown: UnknownPolicy,
-) -> dict[str, Any]:
-    text = "".join(pieces)
-    nats = None
-    if text:
-        read = trained.default_prime if prime is None else prime
-        nats = trained.surprisal(text, after=read, unknown=unknown.value).mean().item()
-    return {"seed": seed, "prime": prime, "text": text, "nats": nats}
+        pairs = PairRequest(
+            input_file=input_file,
+            output_file=output_file,
+            features=features,
+            beam=beam,
+            n_best=n_best or 1,
+            length_penalty=length_penalty,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            unknown=unknown.value,
+            columns=log_probabilities or (n_best or 1) > 1,
+            attention=attention,
+            attention_file=attention_file,
+            as_json=as_json,
+        )
+        write_targets(trained, sources or [], pairs)

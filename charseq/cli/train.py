@@ -1,10 +1,7 @@
 """``charseq train``: run a training, show it, and stop it safely."""
 
 import json
-import shlex
-import shutil
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,8 +13,6 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from charseq.config import Config
 
 
 def train(
@@ -60,6 +55,7 @@ def train(
     folder = run or Path("runs") / config.stem
     from rich.console import Console
 
+    from charseq.cli.after_train import command_line, show_result
     from charseq.cli.console import TrainingDisplay
     from charseq.training import loop
     from charseq.training.events import Stopped
@@ -87,19 +83,9 @@ def train(
             again += ["--run", str(run)]
         if device != "auto":
             again += ["--device", device]
-        console.print(f"go on with: {_command(*again)}", markup=False, soft_wrap=True)
+        console.print(f"go on with: {command_line(*again)}", markup=False, soft_wrap=True)
         raise typer.Exit(INTERRUPTED)
-    _show_result(console, settings, folder)
-
-
-def _command(*arguments: str) -> str:
-    """A command as it can be pasted here, also where charseq is not on the PATH."""
-    program = [sys.argv[0]]
-    if shutil.which("charseq"):
-        program = ["charseq"]
-    elif Path(sys.argv[0]).name == "__main__.py":
-        program = [sys.executable, "-m", "charseq"]
-    return shlex.join([*program, *arguments])
+    show_result(console, folder)
 
 
 @contextmanager
@@ -125,25 +111,3 @@ def _stop_flag(console: "Console") -> Iterator[list[int]]:
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)
-
-
-def _show_result(console: "Console", settings: "Config", folder: Path) -> None:
-    """What the model writes now, and what to try next."""
-    if console.quiet:
-        return
-    from rich.text import Text
-
-    from charseq.inference.load import load
-    from charseq.text.characters import escape
-
-    text = load(folder).sample(length=min(settings.sample.length, 400), unknown="skip")
-    text = settings.sample.prime + text
-    console.print("\na sample:", style="dim")
-    for line in text.strip("\n").split("\n"):
-        console.print(Text(escape(line.expandtabs())), soft_wrap=True)
-    commands = [
-        _command("sample", str(folder), "--temperature", "0.5"),
-        _command("eval", str(folder)),
-        _command("eval", str(folder), "--text", "a line of your own"),
-    ]
-    console.print("\nnext:", *commands, sep="\n  ", markup=False, soft_wrap=True)

@@ -1,16 +1,24 @@
 """Where a NaN or an infinity came from: which weight, which gradient, which gate, when."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from charseq.lstm.cell import Gates, State
 from charseq.lstm.layer import LSTM
+from charseq.models.build import Model
 from charseq.models.language_model import LanguageModel
+from charseq.models.seq2seq import Seq2Seq
+from charseq.text.pair_batches import PairBatch
+
+Named = Iterator[tuple[str, Tensor]]  # in the order in which they are computed
 
 
 @torch.no_grad()
-def diagnose(model: LanguageModel, inputs: Tensor, state: State | None) -> str:
-    """Describe, line by line, what is not finite. ``inputs``: ids (T, B) of the batch.
+def diagnose(model: Model, batch: Any, state: State | None) -> str:
+    """Describe, line by line, what is not finite; ``batch`` is of the kind that the model reads.
 
     The gradients that stand in the parameters are those of the last backward pass, not clipped.
     """
@@ -18,8 +26,12 @@ def diagnose(model: LanguageModel, inputs: Tensor, state: State | None) -> str:
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
             lines.append(f"weights that are not finite: {name}{_gates(parameter, name)}")
-    first = _first_bad_gate(model.lstm, inputs, state)
-    if first:
+    values = (
+        _text_values(model, torch.from_numpy(batch.inputs).to(model.device), state)
+        if isinstance(model, LanguageModel)
+        else _pair_values(model, batch)
+    )
+    if first := next((name for name, value in values if not value.isfinite().all()), None):
         lines.append(f"first in the forward pass: {first}")
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
@@ -30,23 +42,53 @@ def diagnose(model: LanguageModel, inputs: Tensor, state: State | None) -> str:
 
 def _gates(tensor: Tensor, name: str) -> str:
     """Which gates' rows of an LSTM parameter are not finite."""
-    if not name.startswith("lstm.") or tensor.isfinite().all():
+    if "lstm." not in name or tensor.isfinite().all():
         return ""
     rows = dict(zip(Gates._fields, tensor.chunk(4), strict=True))
     bad = [gate for gate, part in rows.items() if not part.isfinite().all()]
     return f" (gates {', '.join(bad)})"
 
 
-def _first_bad_gate(lstm: LSTM, inputs: Tensor, state: State | None) -> str | None:
-    state = lstm.zero_state(inputs.shape[1]) if state is None else state
-    for name, part in zip(("h_0", "c_0"), state, strict=True):
-        if not part.isfinite().all():
-            return f"the carried state {name}"
-    for t, ids in enumerate(inputs):
-        _, state, layers = lstm.step(ids, state)
+def _text_values(model: LanguageModel, inputs: Tensor, state: State | None) -> Named:
+    h, c = model.lstm.zero_state(inputs.shape[1]) if state is None else state
+    yield "the carried state h_0", h
+    yield "the carried state c_0", c
+    yield from _steps(model.lstm, model.embed(inputs), (h, c))
+
+
+def _steps(lstm: LSTM, x: Tensor, state: State) -> Named:
+    """The gates, c and h of each layer at each time step."""
+    for t, x_t in enumerate(x):
+        _, state, layers = lstm.step(x_t, state)
         for layer, gates in enumerate(layers):
-            named = {**gates._asdict(), "c": state[1][layer], "h": state[0][layer]}
-            for name, value in named.items():
-                if not value.isfinite().all():
-                    return f"{name} of layer {layer} at time step {t}"
-    return None
+            for name, value in gates._asdict().items():
+                yield f"{name} of layer {layer} at time step {t}", value
+            yield f"c of layer {layer} at time step {t}", state[1][layer]
+            yield f"h of layer {layer} at time step {t}", state[0][layer]
+
+
+def _pair_values(model: Seq2Seq, batch: PairBatch) -> Named:
+    source, lengths, inputs = (
+        torch.from_numpy(part).to(model.device)
+        for part in (batch.source, batch.source_lengths, batch.inputs)
+    )
+    yield from _encoder_values(model, source, lengths)
+    _, state = model.begin(source, lengths)
+    yield "the decoder's first h", state.h
+    yield "the decoder's first c", state.c
+    for t, ids in enumerate(inputs):
+        logits, state = model.step(ids, state)
+        for layer, (h, c) in enumerate(zip(state.h, state.c, strict=True)):
+            yield f"c of the decoder's layer {layer} at target step {t}", c
+            yield f"h of the decoder's layer {layer} at target step {t}", h
+        if state.attention is not None:
+            yield f"the attention at target step {t}", state.attention
+        yield f"the logits at target step {t}", logits
+
+
+def _encoder_values(model: Seq2Seq, source: Tensor, lengths: Tensor) -> Named:
+    """The outputs of the encoder's last layer, by source step; zeros in padding."""
+    encoder = model.encoder
+    x = source if encoder.embedding is None else encoder.embedding(source)
+    for t, output in enumerate(encoder.lstm(x, None, lengths)[0]):
+        yield f"the encoder's output at source step {t}", output

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from charseq.inference.metrics import Score
+from charseq.inference.metrics import PairScore, Score
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,9 @@ class Started:
     backend: str
     parameters: int
     vocab_size: int
-    train_characters: int
-    valid_characters: int
+    train_size: int
+    valid_size: int
+    unit: str  # of the sizes: characters, or pairs
     steps_per_epoch: int
     step: int
     total_steps: int | None  # None: the clock decides
@@ -25,25 +26,26 @@ class Started:
 
 @dataclass(frozen=True)
 class Step:
-    """The steps since the last such event. ``loss`` is their mean, in nats per character; with
-    label smoothing that is the smoothed one. ``gradient_norm`` is the last, before clipping."""
+    """The steps since the last such event. ``loss`` is their mean, in nats per predicted symbol;
+    with label smoothing that is the smoothed one. ``gradient_norm`` is the last, before clipping.
+    """
 
     step: int
     epoch: float
     loss: float
     learning_rate: float
     gradient_norm: float
-    chars_per_second: float
+    symbols_per_second: float
     seconds: float  # all sessions of the run together
     seconds_left: float | None
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The validation text, scored with the averaged weights where there are any."""
+    """The validation data, scored with the averaged weights where there are any."""
 
     step: int
-    score: Score
+    score: Score | PairScore
     is_best: bool
     seconds: float
 
@@ -61,7 +63,7 @@ class Stopped:
     step: int
     reason: str
     finished: bool
-    best_nats: float | None
+    best_score: str | None  # in words
     best_step: int | None
     seconds: float
 

@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from charseq.config.schema import Config, TrainConfig
+from charseq.config.schema import Config
+from charseq.config.schema.shared import TrainConfig
 from charseq.errors import CharseqError, NotFiniteError
-from charseq.inference.evaluate import evaluate
+from charseq.inference.validate import validate
 from charseq.lstm.device import resolve_device
+from charseq.models.build import Data, load_data, make_batches
 from charseq.models.checkpoint import write_checkpoint
-from charseq.text.corpus import Batch, Corpus, Streams, load_corpus
 from charseq.training.diagnose import diagnose
 from charseq.training.events import Evaluated, Event, Saved, Started, Step, Stopped
 from charseq.training.optim import learning_rate
@@ -48,34 +50,35 @@ def train(
         NotFiniteError: the loss became NaN or infinite; the last good checkpoint is kept.
     """
     target = resolve_device(device)
-    corpus = load_corpus(config.data)  # before the folder is made: a wrong path leaves nothing
+    data = load_data(config)  # before the folder is made: a wrong path leaves nothing
     with open_run(Path(run), resume=resume) as folder, fast_products(target):
-        training = _Training(config, corpus, folder, target, resume=resume)
+        training = _Training(config, data, folder, target, resume=resume)
         yield training.started
         yield from training.steps(should_stop)
 
 
 class _Training:
-    """One session of a training: the text, the run folder, and the state that changes."""
+    """One session of a training: the data, the run folder, and the state that changes."""
 
     def __init__(
         self,
         config: Config,
-        corpus: Corpus,
+        data: Data,
         folder: RunFolder,
         device: torch.device,
         *,
         resume: bool,
     ) -> None:
         keep_freed_memory()
+        self.config = config
         self.settings = config.train
         self.folder = folder
-        self.valid = corpus.valid
-        self.streams = Streams(corpus.train, config.train.batch_size, config.train.seq_len)
-        self.total_steps = _total_steps(config.train, self.streams.steps_per_epoch)
-        _check_validation(config.train, corpus)
+        self.data = data
+        self.batches = make_batches(config, data)
+        self.total_steps = _total_steps(config.train, self.batches.steps_per_epoch)
+        _check_validation(config.train, data)
 
-        self.state = TrainingState(config, corpus.vocab, corpus.fingerprint, device)
+        self.state = TrainingState(config, data.vocab, data.fingerprint, device)
         checkpoint, notice = folder.newest() if resume else (None, None)
         if checkpoint:
             self.state.restore(checkpoint, where=str(folder.path))
@@ -85,12 +88,13 @@ class _Training:
         self.started = Started(
             run=folder.path,
             device=str(device),
-            backend=self.model.lstm.resolve_backend(device),
+            backend=self.model.backend,
             parameters=sum(p.numel() for p in self.model.parameters()),
-            vocab_size=corpus.vocab.size,
-            train_characters=len(corpus.train),
-            valid_characters=len(corpus.valid),
-            steps_per_epoch=self.streams.steps_per_epoch,
+            vocab_size=self.model.vocab_size,
+            train_size=len(data.train),
+            valid_size=len(data.valid),
+            unit=data.unit,
+            steps_per_epoch=self.batches.steps_per_epoch,
             step=self.progress.step,
             total_steps=self.total_steps,
             notice=notice,
@@ -121,7 +125,7 @@ class _Training:
             step=progress.step,
             reason=reason or "interrupted",
             finished=reason is not None,
-            best_nats=progress.best_nats,
+            best_score=progress.best_score,
             best_step=progress.best_step,
             seconds=progress.seconds,
         )
@@ -133,20 +137,16 @@ class _Training:
         rate = self._learning_rate()
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        batch = self.streams.batch(progress.step)
-        if batch.starts_epoch:
-            state.carried = None
+        batch: Any = self.batches.batch(progress.step)  # of the kind that the model reads
         self.model.train()
         state.optimizer.zero_grad()
-        loss_sum, characters, carried = self.model.loss(
-            batch, state.carried, settings.label_smoothing
-        )
-        torch.autograd.backward(loss_sum / characters)
+        loss_sum, symbols, carried = self.model.loss(batch, state.carried, settings.label_smoothing)
+        torch.autograd.backward(loss_sum / symbols)
         parameters = list(self.model.parameters())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         loss, gradient_norm = torch.stack([loss_sum.detach(), norm]).tolist()
         if not math.isfinite(loss + gradient_norm):  # before clipping, which would spread a NaN
-            raise NotFiniteError(self._diagnosis(batch, f"the loss is {loss / characters}"))
+            raise NotFiniteError(self._diagnosis(batch, f"the loss is {loss / symbols}"))
         if settings.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
         state.optimizer.step()
@@ -155,7 +155,7 @@ class _Training:
         state.carried = carried
         progress.step += 1
         progress.loss_sum += loss
-        progress.characters += characters
+        progress.symbols += symbols
         progress.busy_seconds += time.perf_counter() - began
         progress.seconds = time.perf_counter() - self.began
         return float(gradient_norm)
@@ -175,33 +175,35 @@ class _Training:
         progress = self.progress
         event = Step(
             step=progress.step,
-            epoch=progress.step / self.streams.steps_per_epoch,
-            loss=progress.loss_sum / progress.characters,
+            epoch=progress.step / self.batches.steps_per_epoch,
+            loss=progress.loss_sum / progress.symbols,
             learning_rate=self.state.optimizer.param_groups[0]["lr"],
             gradient_norm=gradient_norm,
-            chars_per_second=progress.characters / progress.busy_seconds,
+            symbols_per_second=progress.symbols / progress.busy_seconds,
             seconds=progress.seconds,
             seconds_left=self._seconds_left(),
         )
-        progress.loss_sum, progress.characters, progress.busy_seconds = 0.0, 0, 0.0
+        progress.loss_sum, progress.symbols, progress.busy_seconds = 0.0, 0, 0.0
         self.folder.log({"event": "step", **asdict(event)})
         return event
 
     def _evaluate(self) -> Iterator[Evaluated]:
-        """Score the validation text, where there is any, and keep the best weights."""
+        """Score the validation data, where there is any, and keep the best weights."""
         settings, progress = self.settings, self.progress
-        if len(self.valid) == 0:
+        if len(self.data.valid) == 0:
             return
         average = self.state.average
         with average.applied(self.model) if average else nullcontext():
-            score = evaluate(self.model, self.valid, streams=settings.batch_size)
+            score = validate(self.model, self.data, self.config)
             if not math.isfinite(score.nats):
-                batch = self.streams.batch(progress.step)
+                batch = self.batches.batch(progress.step)
                 raise NotFiniteError(self._diagnosis(batch, f"the validation loss is {score.nats}"))
             progress.evaluated_step = progress.step
-            is_best = progress.best_nats is None or score.nats < progress.best_nats
+            value = score.monitored(settings.monitor)
+            is_best = progress.best_value is None or value < progress.best_value
             if is_best:
-                progress.best_nats, progress.best_step = score.nats, progress.step
+                progress.best_value, progress.best_step = value, progress.step
+                progress.best_score = score.summary()
                 progress.evaluations_since_best = 0
                 write_checkpoint(self.folder.best, self.state.weights())
             else:
@@ -218,7 +220,7 @@ class _Training:
     def _save(self) -> Saved:
         """Write everything that resuming needs, unless the last update broke the weights."""
         if not all(parameter.isfinite().all() for parameter in self.model.parameters()):
-            batch = self.streams.batch(self.progress.step)
+            batch = self.batches.batch(self.progress.step)
             raise NotFiniteError(self._diagnosis(batch, "an update made weights not finite"))
         return Saved(self.progress.step, self.folder.save_last(self.state.everything()))
 
@@ -230,7 +232,7 @@ class _Training:
         if settings.max_minutes is not None and progress.seconds >= 60 * settings.max_minutes:
             return f"{settings.max_minutes:g} minutes are over"
         if settings.patience is not None and progress.evaluations_since_best >= settings.patience:
-            return f"no better validation loss in {settings.patience} evaluations"
+            return f"no better validation {settings.monitor} in {settings.patience} evaluations"
         return None
 
     def _seconds_left(self) -> float | None:
@@ -242,9 +244,8 @@ class _Training:
             left.append(max(0.0, 60 * settings.max_minutes - progress.seconds))
         return min(left) if left else None
 
-    def _diagnosis(self, batch: Batch, symptom: str) -> str:
-        inputs = torch.from_numpy(batch.inputs).to(self.state.device)
-        details = diagnose(self.model, inputs, self.state.carried)
+    def _diagnosis(self, batch: Any, symptom: str) -> str:
+        details = diagnose(self.model, batch, self.state.carried)
         kept = self.folder.last if self.folder.last.exists() else "none was written yet"
         return (
             f"step {self.progress.step + 1}: training went wrong and was stopped before it could"
@@ -263,16 +264,16 @@ def _total_steps(settings: TrainConfig, steps_per_epoch: int) -> int | None:
     return min(limits) if limits else None
 
 
-def _check_validation(settings: TrainConfig, corpus: Corpus) -> None:
-    """What needs a validation loss is refused where there is no text to measure it on."""
-    if len(corpus.valid) == 0:
+def _check_validation(settings: TrainConfig, data: Data) -> None:
+    """What needs validation is refused where there is nothing to validate on."""
+    if len(data.valid) == 0:
         for name, needs in (
             ("train.patience", settings.patience is not None),
             ("train.schedule plateau", settings.schedule == "plateau"),
         ):
             if needs:
-                raise CharseqError(f"{name} needs validation text: raise data.split's second share")
-    elif len(corpus.valid) < 2:
+                raise CharseqError(f"{name} needs validation data: raise data.split's second share")
+    elif data.unit == "characters" and len(data.valid) < 2:
         raise CharseqError(
             "the validation text has one character; give it more, or none, of the text"
         )

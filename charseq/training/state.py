@@ -12,14 +12,26 @@ from torch import Tensor
 from charseq.config.schema import Config
 from charseq.errors import CharseqError
 from charseq.lstm.cell import State
-from charseq.models.build import build_model
+from charseq.models.build import AnyVocab, build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, CheckpointError
-from charseq.text.vocab import Vocab
 from charseq.training.optim import (
     Average,
     load_optimizer_tensors,
     make_optimizer,
     optimizer_tensors,
+)
+
+# What decides the shapes of the weights, or what a step is: the same all through a run.
+KEPT = (
+    ("model", "hidden_size"),
+    ("model", "num_layers"),
+    ("model", "embedding_size"),
+    ("model", "bidirectional"),
+    ("model", "attention"),
+    ("model", "input_feeding"),
+    ("model", "copy"),
+    ("train", "batch_size"),
+    ("train", "seq_len"),
 )
 
 
@@ -29,14 +41,15 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
-    best_nats: float | None = None
+    best_value: float | None = None  # of train.monitor; lower is better
+    best_score: str | None = None  # in words
     best_step: int | None = None
     evaluated_step: int = 0
     evaluations_since_best: int = 0
     plateau_factor: float = 1.0
     # since the last line of the log
     loss_sum: float = 0.0
-    characters: int = 0
+    symbols: int = 0
     busy_seconds: float = 0.0
 
 
@@ -44,7 +57,7 @@ class TrainingState:
     """A model, its optimizer, its averaged weights, the state it carries on, and the counters."""
 
     def __init__(
-        self, config: Config, vocab: Vocab, fingerprint: str, device: torch.device
+        self, config: Config, vocab: AnyVocab, fingerprint: str, device: torch.device
     ) -> None:
         torch.manual_seed(config.train.seed)
         self.config, self.vocab, self.fingerprint, self.device = config, vocab, fingerprint, device
@@ -118,15 +131,11 @@ class TrainingState:
                 f"{where}: the text, or how it is read and split, has changed since this run"
                 " began; train in another folder with --run"
             )
-        before, now = checkpoint.config, self.config
-        settings = {
-            "model.hidden_size": (before.model.hidden_size, now.model.hidden_size),
-            "model.num_layers": (before.model.num_layers, now.model.num_layers),
-            "train.batch_size": (before.train.batch_size, now.train.batch_size),
-            "train.seq_len": (before.train.seq_len, now.train.seq_len),
-        }
+        before, now = checkpoint.config.model_dump(), self.config.model_dump()
         changed = [
-            f"{name} was {old} and is {new}" for name, (old, new) in settings.items() if old != new
+            f"{section}.{name} was {old} and is {new}"
+            for section, name in KEPT
+            if (old := before[section].get(name)) != (new := now[section].get(name))
         ]
         if changed:
             raise CharseqError(

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.config.schema import TrainConfig
+from charseq.config.schema.lm import LMTrainConfig
 from charseq.training import speed
 from charseq.training.optim import (
     Average,
@@ -19,8 +19,8 @@ from charseq.training.optim import (
 )
 
 
-def config(**changes: Any) -> TrainConfig:
-    return TrainConfig(**{"learning_rate": 0.1, "warmup_steps": 10, **changes})
+def config(**changes: Any) -> LMTrainConfig:
+    return LMTrainConfig(**{"learning_rate": 0.1, "warmup_steps": 10, **changes})
 
 
 def test_warm_up_rises_linearly_and_never_starts_at_zero() -> None:

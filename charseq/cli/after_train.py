@@ -1,0 +1,88 @@
+"""What ``charseq train`` shows when it is done: what the model can do, and what to type next."""
+
+import shlex
+import shutil
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from charseq.inference.trained_lm import TrainedLanguageModel
+    from charseq.inference.trained_seq2seq import TrainedSeq2Seq
+
+LONGEST = 400  # characters of a sample
+SHOWN = 8  # sources that are converted before the reader's eyes
+
+
+def show_result(console: "Console", run: Path) -> None:
+    """A sample of the best checkpoint, and commands to go on with."""
+    if console.quiet:
+        return
+    from charseq.inference.load import load
+    from charseq.inference.trained_lm import TrainedLanguageModel
+
+    trained = load(run)
+    if isinstance(trained, TrainedLanguageModel):
+        _show_text(console, trained)
+        more = [["sample", "--temperature", "0.5"], ["eval"], ["eval", "--text", "a line of yours"]]
+    else:
+        source = _show_conversions(console, trained)
+        more = [["sample", source], ["sample", source, "--attention"], ["eval", "--errors", "5"]]
+    commands = [command_line(name, str(run), *rest) for name, *rest in more]
+    console.print("\nnext:", *commands, sep="\n  ", markup=False, soft_wrap=True)
+
+
+def _show_text(console: "Console", trained: "TrainedLanguageModel") -> None:
+    from rich.text import Text
+
+    from charseq.text.characters import escape
+
+    settings = trained.config.sample
+    text = settings.prime + trained.sample(length=min(settings.length, LONGEST), unknown="skip")
+    console.print("\na sample:", style="dim")
+    for line in text.strip("\n").split("\n"):
+        console.print(Text(escape(line.expandtabs())), soft_wrap=True)
+
+
+def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> str:
+    """Convert some sources that were not trained on; gives the first of them."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from charseq.text.characters import escape
+    from charseq.text.pairs import load_pairs
+
+    corpus = load_pairs(trained.config.data, trained.vocab)
+    pairs = next((part for part in (corpus.test, corpus.valid) if len(part)), corpus.train)
+    examples = list(islice(pairs.examples, 0, None, max(1, len(pairs.examples) // SHOWN)))[:SHOWN]
+    seen = "" if pairs is not corpus.train else " (of the training pairs: there are no others)"
+    console.print(f"\nsome conversions{seen}:", style="dim")
+    grid = Table.grid(padding=(0, 2))
+    conversions = trained.convert(
+        [(example.source, example.features) for example in examples], unknown="replace"
+    )
+    for example, conversion in zip(examples, conversions, strict=True):
+        written = conversion.outputs[0].text
+        right = written in example.targets
+        grid.add_row(
+            Text(escape(example.source)),
+            Text(escape(" ".join(example.features)), style="dim"),
+            Text("→", style="dim"),
+            Text(escape(written), style="green" if right else "red"),
+            Text("" if right else f"should be {escape(example.targets[0])}", style="dim"),
+        )
+    console.print(grid)
+    return next((e.source for e in examples if not e.features), examples[0].source)
+
+
+def command_line(*arguments: str) -> str:
+    """A command as it can be pasted here, also where charseq is not on the PATH."""
+    program = [sys.argv[0]]
+    if shutil.which("charseq"):
+        program = ["charseq"]
+    elif Path(sys.argv[0]).name == "__main__.py":
+        program = [sys.executable, "-m", "charseq"]
+    return shlex.join([*program, *arguments])

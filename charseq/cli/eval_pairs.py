@@ -1,0 +1,244 @@
+"""``charseq eval`` of a model of pairs: how often it is right, and where it is wrong."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import typer
+
+from charseq.cli.eval_errors import show_errors, worst
+from charseq.cli.pipes import progress_bar, whole_file
+from charseq.errors import CharseqError
+from charseq.text.characters import escape
+from charseq.text.symbols import TAG_SEPARATOR
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from charseq.inference.metrics import PairScore
+    from charseq.inference.pairs import Judged
+    from charseq.inference.trained_seq2seq import TrainedSeq2Seq
+    from charseq.text.pairs import Pairs
+    from charseq.text.vocab import Unknown
+
+MANY = 50  # sources; fewer need no progress bar
+HEADER = ("source", "features", "prediction", "right", "edits", "log-probability", "reference")
+
+
+@dataclass(frozen=True)
+class PairRequest:
+    """What a person asks to measure; None is as the run says."""
+
+    data: str | None
+    split: Literal["valid", "test"] | None
+    unknown: "Unknown | None"
+    beam: int | None
+    length_penalty: float | None
+    limit: int | None
+    by: Literal["length", "tag"] | None
+    errors: int | None
+    predictions: str | None
+    as_json: bool
+
+
+def evaluate_pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
+    """Convert the sources, compare with the right answers, and print what was found.
+
+    Raises:
+        CharseqError: options do not go together, or a file cannot be read or written.
+    """
+    if request.data is not None and request.split is not None:
+        raise CharseqError("eval: choose one: --data or --split")
+    if request.by == "tag" and not trained.vocab.features:
+        raise CharseqError(
+            "--by tag: this model reads no tags; data.features_column of its training is null"
+        )
+    pairs = _pairs(trained, request)
+    score, judged = _judge(trained, pairs, request)
+    if request.predictions is not None:
+        _write_predictions(request.predictions, judged)
+    if request.as_json:
+        report = _report(trained, request, score, judged, len(pairs.examples))
+        typer.echo(json.dumps(report, indent=2))  # ASCII: harmless to a terminal
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if request.errors is not None:
+        spaced = bool(trained.vocab.target.separator)
+        show_errors(console, judged, request.errors, spaced=spaced)
+    if request.by is not None:
+        _show_groups(console, judged, request.by)
+    _show_score(console, _facts(trained, request, score, judged, len(pairs.examples)))
+
+
+def _pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> "Pairs":
+    if request.unknown is not None:
+        data = trained.config.data.model_copy(update={"unknown": request.unknown})
+        config = trained.config.model_copy(update={"data": data})
+        trained = replace(trained, config=config)
+    if request.data is not None:
+        return trained.file_pairs(request.data)
+    return trained.split_pairs(request.split or "valid")
+
+
+def _judge(
+    trained: "TrainedSeq2Seq", pairs: "Pairs", request: PairRequest
+) -> tuple["PairScore", list["Judged"]]:
+    count = len(pairs.examples)
+    with progress_bar(shown=min(count, request.limit or count) >= MANY) as bar:
+        task = None if bar is None else bar.add_task("converting", total=count)
+
+        def progress(done: int, total: int) -> None:
+            if bar is not None and task is not None:
+                bar.update(task, completed=done, total=total)
+
+        return trained.evaluate(
+            pairs,
+            beam=request.beam,
+            length_penalty=request.length_penalty,
+            limit=request.limit,
+            progress=progress,
+        )
+
+
+def _unseen(trained: "TrainedSeq2Seq", judged: Sequence["Judged"]) -> tuple[int, int]:
+    """How many symbols of sources, with their tags, and of answers training lacked."""
+    vocab = trained.vocab
+    source = sum(
+        symbol not in vocab.source.number_of
+        for one in judged
+        for symbol in vocab.source.split(one.example.source)
+    ) + sum(tag not in vocab.number_of_tag for one in judged for tag in one.example.features)
+    target = sum(
+        symbol not in vocab.target.number_of
+        for one in judged
+        for answer in one.example.targets
+        for symbol in vocab.target.split(answer)
+    )
+    return source, target
+
+
+def _write_predictions(file: str, judged: Sequence["Judged"]) -> None:
+    """A line a source; the right answers come last, so that pairs can be read from it again."""
+    with whole_file(file) as out:
+        out.write(("\t".join(HEADER) + "\n").encode())
+        for one in judged:
+            cells = (
+                one.example.source,
+                TAG_SEPARATOR.join(one.example.features),
+                one.prediction,
+                str(int(one.right)),
+                str(one.edits),
+                f"{one.log_probability:.4f}",
+                *one.example.targets,
+            )
+            out.write(("\t".join(cells) + "\n").encode())
+
+
+def _report(
+    trained: "TrainedSeq2Seq",
+    request: PairRequest,
+    score: "PairScore",
+    judged: Sequence["Judged"],
+    available: int,
+) -> dict[str, Any]:
+    from charseq.inference.align import align, confusions
+    from charseq.inference.pairs import breakdown
+
+    unseen_source, unseen_target = _unseen(trained, judged)
+    beam, penalty = _decoding(trained, request)
+    report: dict[str, Any] = {
+        **score.to_json(),
+        "available": available,
+        "unseen_source": unseen_source,
+        "unseen_target": unseen_target,
+        "beam": beam,
+        "length_penalty": penalty,
+        "data": request.data,
+        "split": None if request.data is not None else request.split or "valid",
+        "checkpoint": str(trained.paths[0]),
+        "ensemble": [str(path) for path in trained.paths[1:]],
+        "step": trained.step,
+    }
+    if request.by is not None:
+        report["by"] = {request.by: [asdict(group) for group in breakdown(judged, request.by)]}
+    if request.errors is not None:
+        report["errors"] = [
+            {
+                "source": one.example.source,
+                "features": list(one.example.features),
+                "prediction": one.prediction,
+                "references": list(one.example.targets),
+                "edits": one.edits,
+                "log_probability": one.log_probability,
+                "pieces": [asdict(piece) for piece in align(one.symbols, one.reference)],
+            }
+            for one in worst(judged, request.errors)
+        ]
+        report["confusions"] = [asdict(one) for one in confusions(judged)]
+    return report
+
+
+def _decoding(trained: "TrainedSeq2Seq", request: PairRequest) -> tuple[int, float]:
+    defaults = trained.config.sample
+    beam = defaults.beam if request.beam is None else request.beam
+    penalty = request.length_penalty
+    return beam, defaults.length_penalty if penalty is None else penalty
+
+
+def _facts(
+    trained: "TrainedSeq2Seq",
+    request: PairRequest,
+    score: "PairScore",
+    judged: Sequence["Judged"],
+    available: int,
+) -> dict[str, str]:
+    unseen_source, unseen_target = _unseen(trained, judged)
+    beam, penalty = _decoding(trained, request)
+    right = sum(one.right for one in judged)
+    step = "" if trained.step is None else f", step {trained.step:,}"
+    data = f"{request.split or 'valid'} pairs of the run" if request.data is None else request.data
+    facts = {
+        "accuracy": f"{score.accuracy:.2%}, {right:,} of {score.pairs:,} sources",
+        "word error rate (WER)": f"{score.wer:.2%}",
+        "symbol error rate (SER)": f"{score.ser:.2%}",
+        "nats per symbol": f"{score.nats:.4f}, over {score.symbols:,}",
+        "unseen symbols": f"{unseen_source:,} in sources, {unseen_target:,} in answers",
+        "search": f"beam {beam}" + (f", length penalty {penalty:g}" if penalty else ""),
+        "data": escape(data) + ("" if score.pairs == available else f", {available:,} sources"),
+        "checkpoint": f"{escape(str(trained.paths[0]))}{step}",
+    }
+    if trained.paths[1:]:
+        facts["ensemble with"] = "\n".join(escape(str(path)) for path in trained.paths[1:])
+    return facts
+
+
+def _show_score(console: "Console", facts: dict[str, str]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    for name, fact in facts.items():
+        grid.add_row(Text(name, style="dim"), Text(fact, overflow="fold"))
+    console.print(grid)
+
+
+def _show_groups(
+    console: "Console", judged: Sequence["Judged"], by: Literal["length", "tag"]
+) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from charseq.inference.pairs import breakdown
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("symbols" if by == "length" else "tag", overflow="fold")
+    for heading in ("sources", "accuracy", "SER"):
+        table.add_column(heading, justify="right")
+    for group in breakdown(judged, by):
+        rates = (f"{group.count:,}", f"{group.accuracy:.2%}", f"{group.ser:.2%}")
+        table.add_row(Text(escape(group.name)), *rates)
+    console.print(table)
+    console.print()

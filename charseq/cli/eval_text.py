@@ -1,0 +1,199 @@
+"""``charseq eval`` of a language model: how well it foresees a text."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import typer
+
+from charseq.cli.pipes import STANDARD_INPUT, progress_bar, read_text
+from charseq.errors import CharseqError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from charseq.inference.metrics import Score
+    from charseq.inference.trained_lm import TrainedLanguageModel
+    from charseq.text.vocab import Ids, Unknown
+
+LONG = 50_000  # characters; what takes less than a second needs no progress bar
+SHADES = {  # bits, up to: a style, from foreseen to unforeseen; five that 16 colors can show
+    1.0: "black on green",
+    3.0: "black on cyan",
+    5.0: "black on yellow",
+    8.0: "black on magenta",
+    math.inf: "bright_white on red",
+}
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """What a person asks to score; at most one of the first four is not None.
+
+    Attributes:
+        source: ``-``, standard input.
+    """
+
+    source: str | None
+    data: str | None
+    text: str | None
+    split: Literal["valid", "test"] | None
+    window: int | None
+    unknown: "Unknown | None"
+    as_json: bool
+
+
+def evaluate_text(trained: "TrainedLanguageModel", request: TextRequest) -> None:
+    """Score a text and print what was found.
+
+    Raises:
+        CharseqError: more than one text is given, or it cannot be read or scored.
+    """
+    _check(request)
+    from rich.console import Console
+
+    policy = request.unknown or trained.config.data.unknown
+    costs: list[tuple[str, float | None]] | None = None
+    if request.text is not None:
+        ids = trained.vocab.encode(request.text, unknown=policy)  # says where a stranger is
+        costs = _by_character(trained, request.text, policy)
+    elif request.data is not None or request.source is not None:
+        ids = _encode(trained, request.data or STANDARD_INPUT, policy)
+    else:
+        ids = trained.split_ids(request.split or "valid", policy)
+    window = request.window
+    with progress_bar(shown=len(ids) >= LONG) as bar:
+        task = None if bar is None else bar.add_task("evaluating", total=len(ids) - 1)
+
+        def progress(done: int, _: int) -> None:
+            if bar is not None and task is not None:
+                bar.update(task, completed=done)
+
+        score = trained.score(ids, window=window, progress=progress)
+    if request.as_json:
+        typer.echo(json.dumps(_as_json(trained, score, window, costs), indent=2))
+        return
+    console = Console(highlight=False)
+    if costs is not None:
+        _show_costs(console, costs)
+    _show_score(console, trained, score, window)
+
+
+def _check(request: TextRequest) -> None:
+    if request.source not in (None, STANDARD_INPUT):
+        raise CharseqError(
+            f"eval: {request.source!r} is one argument too many; a file is given as --data FILE"
+        )
+    given = (request.source, request.data, request.text, request.split)
+    if sum(one is not None for one in given) > 1:
+        raise CharseqError("eval: choose one text: --data, --text, --split or -, not two")
+    if request.text is not None and request.window is not None:
+        raise CharseqError("eval: --text carries the state through; it goes without --window")
+
+
+def _encode(trained: "TrainedLanguageModel", source: str, policy: "Unknown") -> "Ids":
+    """The ids of a file, a memory map, or of standard input."""
+    from charseq.text.encode import encode_file
+    from charseq.text.read import expand
+
+    settings = trained.config.data
+    if source == STANDARD_INPUT:
+        text = read_text(source, trained.config)
+        return trained.vocab.encode(text, unknown=policy, where="standard input")
+    return encode_file(
+        expand(source),
+        trained.vocab,
+        errors=settings.errors,
+        newlines=settings.newlines,
+        unknown=policy,
+    )
+
+
+def _by_character(
+    trained: "TrainedLanguageModel", text: str, policy: "Unknown"
+) -> list[tuple[str, float | None]]:
+    """Each character and its nats: of a byte vocabulary, the sum over its bytes.
+
+    None where nothing was scored: the first symbol, and characters that are left out.
+    """
+    symbols = [len(trained.vocab.encode(character, unknown=policy)) for character in text]
+    nats = iter([None, *trained.surprisal(text, unknown=policy).tolist()])
+    costs: list[tuple[str, float | None]] = []
+    for character, count in zip(text, symbols, strict=True):
+        scored = [cost for cost in (next(nats) for _ in range(count)) if cost is not None]
+        costs.append((character, math.fsum(scored) if scored else None))
+    return costs
+
+
+def _as_json(
+    trained: "TrainedLanguageModel",
+    score: "Score",
+    window: int | None,
+    costs: list[tuple[str, float | None]] | None,
+) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        **score.to_json(),
+        "convention": "stateful" if window is None else "window",
+        "window": window,
+        "checkpoint": str(trained.path),
+        "step": trained.step,
+    }
+    if costs is not None:
+        result["text"] = [{"character": character, "nats": nats} for character, nats in costs]
+    return result
+
+
+def _show_score(
+    console: "Console", trained: "TrainedLanguageModel", score: "Score", window: int | None
+) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from charseq.text.characters import escape
+
+    unit = "byte" if trained.vocab.kind == "byte" else "character"
+    step = "" if trained.step is None else f", step {trained.step:,}"
+    facts = {
+        f"nats per {unit}": f"{score.nats:.4f}",
+        f"bits per {unit}": f"{score.bpc:.4f}",
+        "perplexity": f"{score.perplexity:.3f}",
+        "accuracy": f"{score.accuracy:.2%}",
+        f"{unit}s scored": f"{score.characters:,}",
+        "convention": "stateful" if window is None else f"windows of {window:,} {unit}s",
+        "checkpoint": f"{escape(str(trained.path))}{step}",
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, fact in facts.items():
+        grid.add_row(Text(name, style="dim"), Text(fact, overflow="fold"))
+    console.print(grid)
+
+
+def _show_costs(console: "Console", costs: list[tuple[str, float | None]]) -> None:
+    """In color on a terminal that has it; else a line for each character, then an empty one."""
+    from rich.text import Text
+
+    from charseq.text.characters import escape
+
+    if not console.is_terminal or console.color_system is None or console.no_color:
+        for character, nats in costs:
+            bits = "-" if nats is None else f"{nats / math.log(2):.3f}"
+            typer.echo(f"{escape(character)}\t{bits}".encode())  # rich would turn tabs to blanks
+        typer.echo()
+        return
+    shown = Text()
+    for character, nats in costs:
+        style = "dim" if nats is None else _shade(nats / math.log(2))
+        shown.append(escape(character), style)
+        if character == "\n":
+            shown.append("\n")
+    console.print(shown)
+    legend = Text("bits ", style="dim")
+    for limit, style in SHADES.items():
+        legend.append(" more " if math.isinf(limit) else f" up to {limit:g} ", style)
+    console.print(legend)
+    console.print()
+
+
+def _shade(bits: float) -> str:
+    return next((style for limit, style in SHADES.items() if bits <= limit), SHADES[math.inf])

@@ -1,0 +1,308 @@
+"""``charseq sample`` with a model of pairs: a line a target, in the order of the sources."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import typer
+
+from charseq.cli.pipes import (
+    STANDARD_INPUT,
+    harmless,
+    progress_bar,
+    read_lines,
+    refuse_options,
+    whole_file,
+)
+from charseq.errors import CharseqError
+from charseq.text.characters import escape
+from charseq.text.symbols import TAG_SEPARATOR, split_tags
+
+if TYPE_CHECKING:
+    from charseq.inference.trained_seq2seq import Conversion, Output, TrainedSeq2Seq
+    from charseq.reports.attention import Alignment
+    from charseq.text.vocab import Unknown
+
+MANY = 50  # sources; fewer need no progress bar
+
+Source: TypeAlias = tuple[str, tuple[str, ...]]  # and its tags
+Write: TypeAlias = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class PairRequest:
+    """What a person asks of a model of pairs; None is as its run says.
+
+    Attributes:
+        columns: print source, tags and log-probability too.
+    """
+
+    input_file: str | None
+    output_file: str | None
+    features: str | None
+    beam: int | None
+    n_best: int
+    length_penalty: float | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    seed: int | None
+    unknown: "Unknown"
+    columns: bool
+    attention: bool
+    attention_file: str | None
+    as_json: bool
+
+
+def write_targets(trained: "TrainedSeq2Seq", sources: list[str], request: PairRequest) -> None:
+    """Convert the sources and write their targets as batches of them are finished.
+
+    Raises:
+        CharseqError: options do not go together, a file cannot be read or written, or a source
+            cannot be read by the model; the text names its line.
+    """
+    _check(trained, sources, request)
+    written = cut = 0
+    with _destination(request) as out, _pictures(request) as pictures:
+        if request.as_json:
+            out("[")
+        for conversion in _conversions(trained, sources, request):
+            if request.as_json:
+                out(",\n " if written else "\n ")
+                out(json.dumps(_record(conversion, request)))  # ASCII: harmless to a terminal
+            else:
+                _write_lines(conversion, request, out, with_tags=bool(trained.vocab.features))
+            if pictures is not None:
+                _add(pictures, conversion)
+            written += 1
+            cut += not conversion.outputs[0].finished
+        if request.as_json:
+            out("\n]\n")
+    if cut:
+        longest = trained.config.data.max_target_length
+        _note(
+            f"{cut:,} of {written:,} targets had not ended after {longest:,} symbols "
+            "(data.max_target_length) and were cut off"
+        )
+
+
+def _check(trained: "TrainedSeq2Seq", sources: list[str], request: PairRequest) -> None:
+    """Refuse what does not go together."""
+    if not sources and request.input_file is None:
+        raise CharseqError(
+            "sample: nothing to convert; name sources, as in"
+            ' `charseq sample RUN "3 May 1979"`, or a file with a source a line as --input FILE'
+        )
+    if sources and request.input_file is not None:
+        raise CharseqError("sample: give sources or --input, not both")
+    if STANDARD_INPUT in sources and len(sources) > 1:
+        raise CharseqError("sample: '-' reads every source from standard input; it goes alone")
+    if request.features is not None and not trained.vocab.features:
+        raise CharseqError(
+            "--features: this model reads no tags; data.features_column of its training is null"
+        )
+    if request.temperature is None:
+        sampling = {"--top-k": request.top_k, "--top-p": request.top_p, "--seed": request.seed}
+        refuse_options(sampling, "goes with --temperature, which samples; without it, the best")
+    else:
+        search = {"--beam": request.beam, "--length-penalty": request.length_penalty}
+        refuse_options(search, "is for the search for the best; --temperature samples instead")
+    if request.attention and request.output_file is not None and not request.as_json:
+        raise CharseqError(
+            "--attention: draws on the terminal; with --output add --json, which has the numbers, "
+            "or take --attention-file"
+        )
+
+
+def _named(sources: list[str]) -> Iterator[tuple[str, str]]:
+    for number, source in enumerate(sources, 1):
+        yield "the source" if len(sources) == 1 else f"source {number}", source
+
+
+def _read(trained: "TrainedSeq2Seq", where: str, line: str, request: PairRequest) -> Source:
+    """The source of a line, and its tags; what the model cannot read is refused here."""
+    source, *cells = line.split("\t")
+    if not source:
+        raise CharseqError(f"{where}: is empty; a source is needed, or no line at all")
+    if "\n" in source:
+        raise CharseqError(f"{where}: holds a line end; a source is one line")
+    if cells and not trained.vocab.features:
+        raise CharseqError(
+            f"{where}: a tab follows the source, and this model reads no tags; "
+            "`cut -f1` leaves the first column"
+        )
+    if len(cells) > 1:
+        raise CharseqError(f"{where}: has {len(cells) + 1} columns; a source and its tags are two")
+    tags = split_tags(cells[0] if cells else request.features or "")
+    trained.vocab.encode_source(source, tags, unknown=request.unknown, where=where)
+    return source, tags
+
+
+def _conversions(
+    trained: "TrainedSeq2Seq", sources: list[str], request: PairRequest
+) -> Iterator["Conversion"]:
+    """Of files and arguments when all were found readable; of standard input as it comes."""
+    if STANDARD_INPUT not in (request.input_file, *sources):
+        lines = _named(sources) if request.input_file is None else read_lines(request.input_file)
+        every = [_read(trained, where, line, request) for where, line in lines]
+        yield from _with_bar(_converted(trained, every, request), len(every), request)
+    elif sys.stdin.isatty():
+        yield from _conversation(trained, request)
+    else:
+        lines = read_lines(STANDARD_INPUT)
+        coming = (_read(trained, where, line, request) for where, line in lines)
+        yield from _with_bar(_converted(trained, coming, request), None, request)
+
+
+def _conversation(trained: "TrainedSeq2Seq", request: PairRequest) -> Iterator["Conversion"]:
+    """Each line as soon as it is typed; a mistake in one is told, and the next awaited."""
+    from charseq.cli.console import show_error
+
+    for where, line in read_lines(STANDARD_INPUT):
+        try:
+            source = _read(trained, where, line, request)
+        except CharseqError as error:
+            show_error(error)
+        else:
+            yield from _converted(trained, [source], request)
+
+
+def _converted(
+    trained: "TrainedSeq2Seq", sources: Iterable[Source], request: PairRequest
+) -> Iterator["Conversion"]:
+    with_attention = request.attention or request.attention_file is not None
+    for conversion in trained.convert(
+        sources,
+        beam=request.beam,
+        n_best=request.n_best,
+        length_penalty=request.length_penalty,
+        temperature=request.temperature,
+        top_k=request.top_k,
+        top_p=request.top_p,
+        seed=request.seed,
+        unknown=request.unknown,
+        with_attention=with_attention,
+    ):
+        if with_attention and conversion.outputs[0].attention is None:
+            raise CharseqError(
+                "--attention: there is none to draw; the run has `model.attention: none`"
+            )
+        yield conversion
+
+
+def _with_bar(
+    conversions: Iterator["Conversion"], total: int | None, request: PairRequest
+) -> Iterator["Conversion"]:
+    """The same, with a bar on a terminal, but for one that the targets are written to."""
+    elsewhere = request.output_file is not None or not sys.stdout.isatty()
+    with progress_bar(shown=elsewhere and (total is None or total >= MANY)) as bar:
+        task = None if bar is None else bar.add_task("converting", total=total)
+        for conversion in conversions:
+            yield conversion
+            if bar is not None and task is not None:
+                bar.advance(task)
+
+
+def _write_lines(
+    conversion: "Conversion", request: PairRequest, out: Write, *, with_tags: bool
+) -> None:
+    """A line for each output, its picture below it."""
+    on_terminal = request.output_file is None and sys.stdout.isatty()
+    tags = [TAG_SEPARATOR.join(conversion.features)] if with_tags else []
+    for output in conversion.outputs:
+        line = output.text
+        if request.columns:
+            cells = [conversion.source, *tags, line, f"{output.log_probability:.4f}"]
+            line = "\t".join(cells)
+        out((harmless(line) if on_terminal else line) + "\n")
+        if request.attention:
+            out(_drawn(_alignment(conversion, output)))
+
+
+def _record(conversion: "Conversion", request: PairRequest) -> dict[str, Any]:
+    outputs = []
+    for output in conversion.outputs:
+        record: dict[str, Any] = {
+            "target": output.text,
+            "log_probability": output.log_probability,
+            "finished": output.finished,
+        }
+        if request.attention and output.attention is not None:
+            weights = [[round(float(weight), 5) for weight in row] for row in output.attention]
+            record |= {"symbols": output.symbols, "attention": weights}
+        outputs.append(record)
+    read = {"source_symbols": conversion.source_symbols} if request.attention else {}
+    return {
+        "source": conversion.source,
+        "features": list(conversion.features),
+        **read,
+        "outputs": outputs,
+    }
+
+
+def _alignment(conversion: "Conversion", output: "Output") -> "Alignment":
+    from charseq.reports.attention import alignment
+
+    assert output.attention is not None  # noqa: S101
+    title = f"{conversion.source} → {output.text}"
+    return alignment(title, conversion.source_symbols, output.symbols, output.attention)
+
+
+def _drawn(alignment: "Alignment") -> str:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    with console.capture() as captured:
+        console.print(alignment)
+    return captured.get() + "\n"
+
+
+def _add(pictures: list["Alignment"], conversion: "Conversion") -> None:
+    from charseq.reports.attention_file import MOST
+
+    pictures += [_alignment(conversion, output) for output in conversion.outputs]
+    if len(pictures) > MOST:
+        raise CharseqError(
+            f"--attention-file: a file holds {MOST} pictures; give fewer sources, or take "
+            "--attention with --json, which has the numbers of all"
+        )
+
+
+@contextmanager
+def _destination(request: PairRequest) -> Iterator[Write]:
+    """Where text goes to: standard output, or a file that is there once all is written."""
+    if request.output_file is None:
+        yield lambda text: typer.echo(text.encode(), nl=False)  # UTF-8 in any locale; flushes
+        return
+    with whole_file(request.output_file) as file:
+        yield lambda text: file.write(text.encode())
+
+
+@contextmanager
+def _pictures(request: PairRequest) -> Iterator[list["Alignment"] | None]:
+    """A list for the alignments of --attention-file, which is written when they are there."""
+    if request.attention_file is None:
+        yield None
+        return
+    from charseq.reports.attention_file import check_format, draw
+
+    suffix = check_format(request.attention_file)
+    alignments: list[Alignment] = []
+    yield alignments
+    if not alignments:
+        return
+    data, missing = draw(alignments, suffix)
+    with whole_file(request.attention_file) as file:
+        file.write(data)
+    if missing:
+        _note(f"no font here has {missing}; .svg and .html leave that to who looks at them")
+
+
+def _note(text: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(f"note: {escape(text)}", style="yellow"), soft_wrap=True)
