@@ -93,7 +93,7 @@ class PairScore:
         Raises:
             CharseqError: there is no such measure.
         """
-        measures = {"loss": self.nats, "accuracy": self.accuracy, "ser": self.ser}
+        measures = {"loss": self.nats, "accuracy": -self.accuracy, "ser": self.ser}
         return _monitored(measures, name, "pairs")
 
     def summary(self) -> str:

@@ -23,6 +23,7 @@ Progress = Callable[[int, int], object]  # sources done so far, of how many
 WINDOW = 4096  # sources that are sorted by length together
 TYPICAL_LENGTH = 64  # of a source; where they are longer, fewer stand side by side
 CHUNK_FLOATS = 1 << 22  # log-probabilities of a forward pass, about, whatever the targets' lengths
+SLACK = 10  # symbols beyond twice the longest right answer: what is longer is wrong anyhow
 LIMIT_SEED = 20_180_423  # of the permutation that ``limit`` takes the first examples of
 MOST_GROUPS = 12  # of a breakdown by length
 
@@ -87,7 +88,8 @@ def convert(
         beam, n_best, length_penalty, with_attention: as in ``search.beam_search``.
         temperature: draw ``n_best`` hypotheses of each source instead, as ``search.sample`` with
             ``top_k``, ``top_p`` and ``seed``; ``beam`` and ``length_penalty`` are not used then.
-        max_target_length: the most symbols of a hypothesis; what has not ended then is cut off.
+        max_target_length: the most symbols of a finished hypothesis; one that has not ended then is
+            cut off behind the next symbol.
         batch_size: hypotheses side by side, all sources' together; fewer where sources are long.
 
     Raises:
@@ -159,7 +161,9 @@ def evaluate_pairs(
 
     A prediction is right when it has the very symbols of one of the right answers. The loss is that
     of reading the right answers (teacher forcing); sums are in float64. Draws no random numbers and
-    leaves the models in the mode that they were in.
+    leaves the models in the mode that they were in. Predictions are cut off at twice the longest
+    right answer of ``pairs`` and 10 symbols more, if ``max_target_length`` does not do it before:
+    a model that knows little yet would write on and on.
 
     Args:
         limit: judge so many examples only: the first of a fixed permutation, the same ones for the
@@ -173,12 +177,13 @@ def evaluate_pairs(
     chosen = _chosen(len(pairs.examples), limit)
     first_row = np.empty(len(pairs.examples), dtype=np.int64)
     first_row[pairs.example_of[::-1]] = np.arange(len(pairs.example_of))[::-1]
+    longest_answer = int(pairs.target.lengths.max(initial=1))
     outputs = convert(
         models,
         (pairs.source[int(row)] for row in first_row[chosen]),
         beam=beam,
         length_penalty=length_penalty,
-        max_target_length=max_target_length,
+        max_target_length=min(max_target_length, 2 * longest_answer + SLACK),
         batch_size=batch_size,
     )
     judged: list[Judged] = []

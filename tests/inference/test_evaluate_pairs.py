@@ -187,7 +187,7 @@ def judged_by_hand() -> tuple[Pairs, list[Seq2Seq], list[tuple[int, int, bool]]]
     """Pairs whose answers are made from what the models write; edits and reference lengths."""
     models = [make_model(0), make_model(1)]
     examples, expected = [], []
-    sources = dict.fromkeys(s for s in random_sources(60, seed=4))
+    sources = dict.fromkeys(s for s in random_sources(36, seed=4))
     for i, source in enumerate(sources):
         features = ((), ("PL",), ("PL", "SG"))[i % 3]
         symbols = VOCAB.target_symbols(greedy(models, source, features).ids)
@@ -305,6 +305,17 @@ def test_dropout_is_off_and_the_random_numbers_are_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     expected, _ = evaluate_pairs([make_model()], VOCAB, pairs, max_target_length=5)
     assert score == expected
+
+
+def test_a_model_that_never_ends_is_cut_off() -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.decoder.output.bias[0] = -1000.0  # END
+    pairs = make_pairs([Example("a", (), ("k",)), Example("b", (), ("k", "o u k"))])
+    for most, written in ((200, 2 * 3 + 10), (12, 12)):
+        score, judged = evaluate_pairs([model], VOCAB, pairs, max_target_length=most)
+        assert {len(one.symbols) for one in judged} == {written + 1}  # END would have been the last
+        assert score.accuracy == 0.0
 
 
 def test_a_diverged_model_is_named_as_such_and_no_pairs_are_refused() -> None:
