@@ -83,7 +83,8 @@ class Decoder(nn.Module):
     def step(self, ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Read one symbol (R,) of each hypothesis: logits (R, V) and the state after it.
 
-        With a pointer the logits are log P. Nothing is dropped in the LSTM.
+        With a pointer the logits are log P. For decoding, in evaluation mode: what training keeps
+        for all steps of a call, a step by itself cannot keep.
         """
         x = self._read(ids)
         if state.feed is None:

@@ -1,6 +1,6 @@
 """Rows of ids of different lengths, kept one after the other in a single array."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -40,9 +40,12 @@ class Ragged:
 
     def __getitem__(self, row: int) -> Int64s:
         if not -len(self) <= row < len(self):
-            raise IndexError(f"there is no row {row} among {len(self)}")  # also ends a for loop
+            raise IndexError(f"there is no row {row} among {len(self)}")
         row %= len(self)
         return self.flat[self.offsets[row] : self.offsets[row + 1]].astype(np.int64)
+
+    def __iter__(self) -> Iterator[Int64s]:
+        return (self[row] for row in range(len(self)))
 
     @property
     def lengths(self) -> Int64s:

@@ -57,6 +57,7 @@ def test_settings_of_the_training_that_contradict_each_other(
         ({"features_column": 2}, "features_column"),
         ({"source_column": "word", "target_column": "word"}, "target_column"),
         ({"target_separator": "\t"}, "target_separator"),
+        ({"source_separator": "--"}, "source_separator"),
         ({"min_count": 2, "unknown": "error"}, "unknown"),
     ],
 )

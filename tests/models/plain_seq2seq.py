@@ -87,7 +87,8 @@ def encode(w: dict[str, Tensor], source: list[int]) -> tuple[Tensor, list[Tensor
                 parameter.zero_()
         values, (h_n, c_n) = lstm(x)
     directions = 2 if both else 1
-    h, c = [], []
+    h: list[Tensor] = []
+    c: list[Tensor] = []
     for layer in range(layers):
         ends = range(layer * directions, (layer + 1) * directions)
         for kind, last, into in (("h", h_n, h), ("c", c_n, c)):

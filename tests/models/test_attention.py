@@ -66,7 +66,7 @@ def test_weights_and_context_are_those_of_the_equations(
             assert scores[t, b].isinf().sum() == places - length
             for i in range(HIDDEN):
                 mean = sum(a * float(values[b, s, i]) for s, a in enumerate(wanted))
-                assert float(context[t, b, i]) == pytest.approx(mean)
+                assert context[t, b, i].item() == pytest.approx(mean)
 
 
 @pytest.mark.parametrize("score", SCORES)

@@ -136,7 +136,7 @@ def test_pairs_of_a_batch_have_about_one_length() -> None:
     targets = [np.ptp(pairs.target.lengths[small.rows(step)]) for step in range(800)]
     assert np.mean(targets) < 15  # about 22 where the target's length plays no part
     lengths = [pairs.source.lengths[batches.rows(step)].mean() for step in steps]
-    assert abs(np.corrcoef(steps, lengths)[0, 1]) < 0.3  # short batches do not come first
+    assert np.abs(np.diff(lengths)).mean() > 5  # a long batch may follow a short one
 
 
 def test_the_same_pairs_do_not_always_meet() -> None:

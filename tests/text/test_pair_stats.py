@@ -145,6 +145,7 @@ def test_bars_have_a_round_width() -> None:
         return Lengths(0.0, 0.0, longest, (0, *[1] * longest)).bins()
 
     assert bins(3) == [(1, 1, 1), (2, 2, 1), (3, 3, 1)]
+    assert bins(12)[0] == (1, 1, 1)
     assert bins(13)[:2] == [(1, 2, 2), (3, 4, 2)]
     assert bins(13)[-1] == (13, 14, 1)
     assert bins(61)[0] == (1, 10, 10)

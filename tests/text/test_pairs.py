@@ -165,6 +165,17 @@ def test_the_vocabulary_is_of_training_alone(tmp_path: Path) -> None:
     assert read_back(left, left.valid) == [(["N", "a", "b"], "x\ufffdx")]
 
 
+def test_symbols_of_the_other_parts_of_a_file_are_unknown(tmp_path: Path) -> None:
+    train = write(tmp_path, "t.tsv", *(f"{symbol}\t{symbol}\t{symbol}" for symbol in "dbac"))
+    corpus = load(train, split=(0.5, 0.25, 0.25), features_column=3)
+    vocab = corpus.vocab
+    learned = tuple(sorted(sources(corpus.train)))
+    assert vocab.source.symbols == vocab.target.symbols == vocab.features == learned
+    assert len(learned) == 2
+    for part in (corpus.valid, corpus.test):
+        assert read_back(corpus, part) == [(["\ufffd", "\ufffd"], "\ufffd")]
+
+
 def test_symbols_that_training_lacks_are_refused_with_their_line(tmp_path: Path) -> None:
     train = write(tmp_path, "train.tsv", "ab\tx\tN", "b\tx\tN")
     for line, why in {
@@ -226,9 +237,9 @@ def test_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
 def test_when_nothing_is_left(tmp_path: Path) -> None:
     wrong = write(tmp_path, "wrong.tsv", "a", "b")
     good = write(tmp_path, "good.tsv", "a\tx")
-    for settings in ({"train": wrong}, {"train": good, "valid": wrong}):
+    for train, valid in ((wrong, None), (good, wrong)):
         with pytest.raises(CharseqError, match=r"wrong\.tsv: there are no pairs left in it"):
-            load_pairs(PairDataConfig(**settings, errors="skip"))
+            load(train, valid=valid, errors="skip")
     with pytest.raises(CharseqError, match=r"good\.tsv: there are no pairs left in it"):
         load(good, split=(0.4, 0.6, 0.0))  # the one source goes to valid
 
@@ -296,6 +307,14 @@ def test_the_fingerprint_names_all_that_decides(tmp_path: Path) -> None:
     ]
     assert len({first, *(corpus.fingerprint for corpus in others)}) == 1 + len(others)
     assert len(first) == 64
+
+
+def test_the_fingerprint_names_the_draw(tmp_path: Path) -> None:
+    lines = [f"{'a' * n}{'b' * m}\tt" for n in range(1, 5) for m in range(1, 5)]
+    train = write(tmp_path, "train.tsv", *lines)
+    one, other = load(train), load(train, split_seed=1)
+    assert one.vocab == other.vocab
+    assert one.fingerprint != other.fingerprint
 
 
 def test_a_set_that_is_not_there(tmp_path: Path) -> None:

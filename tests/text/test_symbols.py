@@ -97,7 +97,7 @@ def test_a_source_is_normalized_before_it_is_split() -> None:
 def test_normalized_is_what_unicodedata_gives(text: str) -> None:
     assert normalized(text, "none") == text
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
-        assert normalized(text, form) == unicodedata.normalize(form, text)  # type: ignore[arg-type]
+        assert normalized(text, form) == unicodedata.normalize(form, text)
 
 
 def test_a_source_may_be_read_from_its_end_but_its_tags_come_first() -> None:
@@ -132,6 +132,8 @@ def test_an_unknown_symbol_is_named_with_its_place_and_what_to_do() -> None:
 
 
 def test_an_unknown_tag_is_named() -> None:
+    with pytest.raises(UnknownCharacterError, match=r"the tag 'DU' is not .* knows; `--unknown sk"):
+        G2P.encode_source("a", ["N", "DU"])
     with pytest.raises(UnknownCharacterError) as caught:
         G2P.encode_source("ay", ["N", "DU"])
     assert "the tag 'DU' is not among the 2 tags that the model knows (1 more is" in str(

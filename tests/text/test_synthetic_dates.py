@@ -1,4 +1,4 @@
-"""Every date that is written can be read again, in one way, by readers that share no code with it."""
+"""Every date that is written can be read again, and in one way, by a reader that knows no form."""
 
 import importlib.metadata
 import re
@@ -12,7 +12,7 @@ import pytest
 from babel.dates import format_date
 
 from charseq.errors import CharseqError
-from charseq.text.synthetic import dates
+from charseq.text.synthetic import dates, draw
 from charseq.text.synthetic.date_forms import Names, load_forms
 from charseq.text.synthetic.dates import (
     ROWS_OF_A_DAY,
@@ -46,10 +46,10 @@ WEEKDAYS = [
     "wednesday wed mittwoch mi mercredi mer miercoles mie",
     "thursday thu donnerstag do jeudi jeu jueves jue",
     "friday fri freitag fr vendredi ven viernes vie",
-    "saturday sat samstag sa samedi sam sabado",
+    "saturday sat samstag sa samedi sam sabado sab",
     "sunday sun sonntag so dimanche dim domingo dom",
 ]
-SMALL_WORDS = set("the of le am den der dem el de del st nd rd th er".split())
+SMALL_WORDS = set(re.findall("[a-z]+", "the of le am den der dem el de del st nd rd th er"))
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +118,10 @@ def test_the_same_text_is_another_day_in_another_locale() -> None:
     assert ("03/04/1979", "fr_FR") in third_of_april
     assert ("03/04/1979", "es_ES") in third_of_april
     assert ("03/04/1979", "en_US") in {key for key, _ in date_items(date(1979, 3, 4))}
-    assert not any(source == "03/04/1979" and not tag for source, tag in third_of_april)
+    assert ("03/04/1979", "") not in third_of_april
 
 
-@pytest.mark.parametrize("years", [(1979, 1979), (2000, 2000), (1968, 1969), (2067, 2068)])
+@pytest.mark.parametrize("years", [(1979, 1979), (2000, 2000), (1968, 1969)])
 def test_no_two_days_are_written_alike(years: tuple[int, int]) -> None:
     """All forms of all days; in the first two years a two-digit year could be a day."""
     found: dict[object, str] = {}
@@ -157,8 +157,8 @@ def test_ordinals() -> None:
         return [Names(language, {}, {}).fields(date(1979, 5, day))["do"] for day in days]
 
     english = ordinals("en", [1, 2, 3, 4, 10, 11, 12, 13, 20, 21, 22, 23, 24, 30, 31])
-    assert english == (
-        "1st 2nd 3rd 4th 10th 11th 12th 13th 20th 21st 22nd 23rd 24th 30th 31st".split()
+    assert " ".join(english) == (
+        "1st 2nd 3rd 4th 10th 11th 12th 13th 20th 21st 22nd 23rd 24th 30th 31st"
     )
     assert ordinals("fr", [1, 2, 21]) == ["1er", "2", "21"]
     assert ordinals("es", [1, 2, 21]) == ["1.º", "2", "21"]
@@ -174,11 +174,12 @@ def test_every_locale_and_every_style_comes(rows: list[tuple[str, ...]]) -> None
 
 
 def test_all_there_are_can_be_made_and_not_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dates, "FIRST_YEAR", 1950)
-    monkeypatch.setattr(dates, "LAST_YEAR", 1950)
+    monkeypatch.setattr(dates, "FIRST_YEAR", 1970)
+    monkeypatch.setattr(dates, "LAST_YEAR", 1970)
+    monkeypatch.setattr(draw, "PATIENCE", 20)
     there = {
         key
-        for ordinal in range(date(1950, 1, 1).toordinal(), date(1951, 1, 1).toordinal())
+        for ordinal in range(date(1970, 1, 1).toordinal(), date(1971, 1, 1).toordinal())
         for key, _ in date_items(date.fromordinal(ordinal))
     }
     made = date_rows(len(there), seed=0)

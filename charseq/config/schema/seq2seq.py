@@ -93,8 +93,8 @@ class PairDataConfig(Section):
             if column is not None and given.index(column) < list(columns).index(name):
                 yield f"{name}: is the column of another setting too"
         for name in ("source_separator", "target_separator"):
-            if "\t" in getattr(self, name):
-                yield f"{name}: a tab separates columns; take another"
+            if len(getattr(self, name)) > 1 or getattr(self, name) in ("\t", "\n"):
+                yield f"{name}: must be one character, or none, but not a tab or a line end"
         if self.min_count > 1 and self.unknown == "error":
             yield "unknown: min_count makes rare symbols unknown; set it to skip or replace"
 

@@ -17,7 +17,7 @@ from charseq.text.synthetic.draw import (
 )
 from charseq.text.synthetic.write import About
 
-MAX_DIGITS = 7  # more would give more pairs of numbers than ``below`` can draw from
+MAX_DIGITS = 15  # what ``below`` can draw from
 
 
 def about_addition(digits: int, *, pad: bool, reverse: bool) -> About:
