@@ -50,7 +50,7 @@ def vocab_from_json(config: Config, data: Any) -> AnyVocab:
 def build_model(config: Config, vocab: AnyVocab) -> Model:
     """A new model with random weights, drawn from torch's global generator, on the CPU."""
     model = config.model
-    shared = {
+    shared: dict[str, Any] = {
         "dropout": model.dropout,
         "input_dropout": model.input_dropout,
         "locked_dropout": model.locked_dropout,

@@ -1,0 +1,345 @@
+"""Speed of a whole training step on pairs: charseq beside nn.LSTM and pack_padded_sequence.
+
+    python benchmarks/seq2seq_speed.py                      # all shapes, about ten minutes
+    python benchmarks/seq2seq_speed.py --shape dates --rounds 30 --json speed.json
+
+The same encoder-decoder with "general" attention three times, each in a process of its own, because
+the settings that matter belong to a process:
+
+    nn.LSTM          as users run it: one-hot vectors, pack_padded_sequence, cross_entropy, AdamW,
+                     clipping; with input feeding a loop over nn.LSTMCell
+    nn.LSTM tuned    the same, and malloc keeps what it frees (charseq.training.speed)
+    charseq          charseq's training step as `charseq train` runs it
+
+All see the same batches, bucketed by length as charseq does. The processes take turns, A B C,
+A B C, …, so that a machine that slows down slows all. A turn is one step that fetches the caches
+back and three that are timed. A figure is the median over the rounds; a ratio is the median of the
+ratios round by round, with its quartiles; `nn.LSTM` = 1. A symbol is one of a target, END counted.
+At the end: how many sources a second charseq decodes, at beam 1 and 5, with random weights.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from charseq.text.pair_batches import IGNORED, PairBatch, PairBatches, pad
+from charseq.text.pairs import Pairs
+from charseq.text.ragged import Ragged
+
+CONTENDERS = ["nn.LSTM", "nn.LSTM tuned", "charseq"]
+TIMED = 3  # steps of a turn
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A data set by its lengths, and the model that is trained on it.
+
+    The lengths of the sources are normally distributed; those of the targets differ from theirs by
+    a factor and by a normal spread.
+    """
+
+    batch: int
+    hidden: int
+    layers: int
+    source: tuple[float, float]  # mean and spread of the symbols of a source
+    target: tuple[float, float, float]  # mean without END, spread, and what a source symbol adds
+    symbols: int  # of either side
+    feeding: bool = False
+
+
+SHAPES = {
+    "dates": Shape(64, 256, 1, (20, 6), (10, 0, 0), 60),
+    "g2p": Shape(32, 256, 2, (8, 2.5), (8, 1, 1), 45),
+    "addition": Shape(128, 128, 1, (9, 0), (5, 0, 0), 12),
+    "long": Shape(32, 512, 1, (60, 15), (60, 3, 1), 60),
+    "dates, fed": Shape(64, 256, 1, (20, 6), (10, 0, 0), 60, feeding=True),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--shape", action="append", choices=list(SHAPES))
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--work", nargs=2, metavar=("CONTENDER", "SHAPE"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.work:
+        work(*options.work)
+        return
+    results = [measure(s, options.rounds, options.threads) for s in options.shape or SHAPES]
+    machine = {
+        "processor": processor(),
+        "threads": options.threads,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    show(results, machine)
+    if options.json:
+        options.json.write_text(json.dumps({**machine, "results": results}, indent=2) + "\n")
+
+
+def measure(shape: str, rounds: int, threads: int) -> dict[str, object]:
+    """Let the contenders take steps in turn; then let charseq decode."""
+    command = [sys.executable, __file__, "--threads", str(threads), "--work"]
+    processes = {
+        name: subprocess.Popen(
+            [*command, name, shape], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in CONTENDERS
+    }
+
+    def ask(name: str, what: str) -> float:
+        process = processes[name]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(what + "\n")
+        process.stdin.flush()
+        return float(process.stdout.readline())
+
+    speeds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    for turn in range(rounds + 3):
+        for name in CONTENDERS:
+            speed = ask(name, "step")
+            if turn >= 3:  # the first steps fill caches and make the optimizer's state
+                speeds[name].append(speed)
+    sources = {beam: [ask("charseq", beam) for _ in range(min(rounds, 5))] for beam in ("1", "5")}
+    for process in processes.values():
+        process.communicate()
+    ratios = {
+        name: [speed / base for base, speed in zip(speeds["nn.LSTM"], speeds[name], strict=True)]
+        for name in CONTENDERS
+    }
+    return {
+        "shape": shape,
+        "contenders": {
+            name: {
+                "symbols_per_second": statistics.median(speeds[name]),
+                "ratio": statistics.median(ratios[name]),
+                "ratio_quartiles": np.quantile(ratios[name], [0.25, 0.75]).tolist(),
+            }
+            for name in CONTENDERS
+        },
+        "sources_per_second": {
+            beam: statistics.median(figures) for beam, figures in sources.items()
+        },
+    }
+
+
+def work(contender: str, name: str) -> None:
+    """Take a turn for each line read, and print the symbols or sources of a second."""
+    shape = SHAPES[name]
+    torch.manual_seed(0)
+    if contender == "charseq":
+        from charseq.training.speed import fast_products, keep_freed_memory
+
+        keep_freed_memory()
+        with fast_products(torch.device("cpu")):
+            take_turns(shape, *charseq_step(shape))
+    else:
+        if contender.endswith("tuned"):
+            from charseq.training.speed import keep_freed_memory
+
+            keep_freed_memory()
+        take_turns(shape, library_step(shape), lambda _: 0.0)
+
+
+def take_turns(
+    shape: Shape, step: Callable[[PairBatch], float], decode: Callable[[int], float]
+) -> None:
+    """A turn takes the same batches in every process."""
+    pairs = make_pairs(shape)
+    batches = PairBatches(pairs, shape.batch, seed=0)
+    taken = 0
+    for line in sys.stdin:
+        if line != "step\n":
+            print(decode(int(line)), flush=True)
+            continue
+        turn = [batches.batch(taken + i) for i in range(TIMED + 1)]
+        taken += len(turn)
+        step(turn[0])
+        began = time.perf_counter()
+        for batch in turn[1:]:
+            step(batch)
+        seconds = time.perf_counter() - began
+        print(sum(int(b.target_lengths.sum()) for b in turn[1:]) / seconds, flush=True)
+
+
+def make_pairs(shape: Shape) -> Pairs:
+    """A hundred batches of random symbols with lengths as in the shape."""
+    generator = np.random.default_rng(0)
+    count = 100 * shape.batch
+
+    def fill(lengths: NDArray[np.float64]) -> Ragged:
+        whole = lengths.round().clip(2).astype(np.int64)
+        return Ragged.from_lengths(generator.integers(2, shape.symbols, whole.sum()), whole)
+
+    source = generator.normal(*shape.source, count)
+    mean, spread, factor = shape.target
+    target = generator.normal(mean + factor * (source - shape.source[0]), spread)
+    return Pairs([], fill(source), fill(target), np.arange(count))
+
+
+class LibraryModel(nn.Module):
+    """The model in torch's own parts, as most would write it."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        hidden, layers, self.symbols = shape.hidden, shape.layers, shape.symbols
+        self.encoder = nn.LSTM(self.symbols, hidden // 2, layers, bidirectional=True)
+        self.bridge = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(2 * layers)])
+        if shape.feeding:
+            sizes = [self.symbols + hidden, *[hidden] * (layers - 1)]
+            self.cells = nn.ModuleList([nn.LSTMCell(size, hidden) for size in sizes])
+        else:
+            self.decoder = nn.LSTM(self.symbols, hidden, layers)
+        self.feeding = shape.feeding
+        self.query = nn.Linear(hidden, hidden, bias=False)
+        self.combine = nn.Linear(2 * hidden, hidden, bias=False)
+        self.output = nn.Linear(hidden, self.symbols)
+
+    def forward(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
+        x = nn.functional.one_hot(source, self.symbols).float()
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        output, last = self.encoder(packed)
+        values, _ = nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
+        joined = [torch.cat([s[0::2], s[1::2]], dim=-1).unbind() for s in last]
+        layers = len(joined[0])
+        h = [torch.tanh(self.bridge[i](s)) for i, s in enumerate(joined[0])]
+        c = [self.bridge[layers + i](s) for i, s in enumerate(joined[1])]
+        padding = torch.arange(values.shape[1]) >= lengths[:, None]
+        x = nn.functional.one_hot(inputs, self.symbols).float()
+        if self.feeding:
+            seen = self.feed(x, h, c, values, padding)
+        else:
+            queries, _ = self.decoder(x, (torch.stack(h), torch.stack(c)))
+            seen = self.attend(queries.transpose(0, 1), values, padding)
+        logits: Tensor = self.output(seen)
+        return logits
+
+    def feed(
+        self, x: Tensor, h: list[Tensor], c: list[Tensor], values: Tensor, padding: Tensor
+    ) -> Tensor:
+        feed = torch.zeros_like(h[-1])
+        steps = []
+        for x_t in x:
+            below = torch.cat([x_t, feed], dim=-1)
+            for layer, cell in enumerate(self.cells):
+                h[layer], c[layer] = cell(below, (h[layer], c[layer]))
+                below = h[layer]
+            feed = self.attend(below[:, None], values, padding)[:, 0]
+            steps.append(feed)
+        return torch.stack(steps, dim=1)
+
+    def attend(self, queries: Tensor, values: Tensor, padding: Tensor) -> Tensor:
+        scores = torch.bmm(self.query(queries), values.transpose(1, 2))
+        weights = scores.masked_fill(padding[:, None], -torch.inf).softmax(-1)
+        context = torch.bmm(weights, values)
+        return torch.tanh(self.combine(torch.cat([context, queries], dim=-1)))
+
+
+def library_step(shape: Shape) -> Callable[[PairBatch], float]:
+    model = LibraryModel(shape)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+
+    def step(batch: PairBatch) -> float:
+        logits = model(
+            torch.from_numpy(batch.source),
+            torch.from_numpy(batch.source_lengths),
+            torch.from_numpy(batch.inputs),
+        )  # (B, T, V)
+        targets = torch.from_numpy(batch.targets).t()
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED
+        )
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def charseq_step(
+    shape: Shape,
+) -> tuple[Callable[[PairBatch], float], Callable[[int], float]]:
+    """A step of ``charseq.training.loop``, and decoding: sources a second at a beam."""
+    from charseq.models.seq2seq import Seq2Seq
+
+    model = Seq2Seq(
+        shape.symbols, shape.symbols, shape.hidden, shape.layers, input_feeding=shape.feeding
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+
+    def step(batch: PairBatch) -> float:
+        optimizer.zero_grad()
+        loss_sum, count, _ = model.loss(batch, None)
+        torch.autograd.backward(loss_sum / count)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        loss, _ = torch.stack([loss_sum.detach(), norm]).tolist()
+        optimizer.step()
+        return float(loss)
+
+    def decode(beam: int) -> float:
+        from charseq.inference.search import beam_search
+
+        pairs = make_pairs(shape)
+        source, lengths = pad([pairs.source[row] for row in range(shape.batch)])
+        most = round(shape.target[0]) + 1  # an untrained model seldom says END
+        began = time.perf_counter()
+        beam_search([model], source, lengths, beam=beam, max_length=most)
+        return shape.batch / (time.perf_counter() - began)
+
+    return step, decode
+
+
+def processor() -> str:
+    """The name of the processor, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+
+
+def show(results: list[dict[str, object]], machine: dict[str, object]) -> None:
+    console = Console()
+    table = Table(title="target symbols per second, and the ratio to nn.LSTM")
+    table.add_column("shape")
+    for name in CONTENDERS:
+        table.add_column(name, justify="right")
+    table.add_column("sources/s decoded\nbeam 1, beam 5", justify="right")
+    for result in results:
+        cells = [str(result["shape"])]
+        contenders, decoded = result["contenders"], result["sources_per_second"]
+        assert isinstance(contenders, dict)
+        assert isinstance(decoded, dict)
+        for figures in contenders.values():
+            low, high = figures["ratio_quartiles"]
+            cells.append(
+                f"{figures['symbols_per_second']:,.0f}\n"
+                f"{figures['ratio']:.2f} ({low:.2f}–{high:.2f})"
+            )
+        table.add_row(*cells, "\n".join(f"{speed:,.0f}" for speed in decoded.values()))
+    console.print(table)
+    console.print(", ".join(f"{name}: {value}" for name, value in machine.items()), markup=False)
+
+
+if __name__ == "__main__":
+    main()
