@@ -54,6 +54,26 @@ def load(
     return TrainedSeq2Seq(pair_models, first.vocab, first.config, first.extra, tuple(paths))
 
 
+def load_language_model(
+    run_or_checkpoint: str | Path, *, device: str = "cpu"
+) -> TrainedLanguageModel:
+    """As ``load``, where the model has to be a language model: CharseqError when it is not."""
+    trained = load(run_or_checkpoint, device=device)
+    if not isinstance(trained, TrainedLanguageModel):
+        raise CharseqError(f"{trained.paths[0]}: converts pairs; this needs a language model")
+    return trained
+
+
+def load_seq2seq(
+    run_or_checkpoint: str | Path, *others: str | Path, device: str = "cpu"
+) -> TrainedSeq2Seq:
+    """As ``load``, where the model has to be one of pairs: CharseqError when it is not."""
+    trained = load(run_or_checkpoint, *others, device=device)
+    if not isinstance(trained, TrainedSeq2Seq):
+        raise CharseqError(f"{trained.path}: a language model; this needs a model of pairs")
+    return trained
+
+
 def _averaged(checkpoint: Checkpoint) -> Checkpoint:
     """The averaged weights in place of those in training, where there are any."""
     averages = {

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from charseq.errors import CharseqError
@@ -41,7 +43,7 @@ class Seq2Seq(nn.Module):
         bidirectional: bool = True,
         attention: str = "general",
         input_feeding: bool = False,
-        copy_table: Sequence[int] | None = None,
+        copy_table: Sequence[int] | NDArray[np.int64] | None = None,
         embedding_size: int | None = None,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
@@ -186,7 +188,7 @@ def _check(
     target_size: int,
     attention: str,
     input_feeding: bool,
-    copy_table: Sequence[int] | None,
+    copy_table: Sequence[int] | NDArray[np.int64] | None,
     scheduled_sampling: float,
 ) -> None:
     """What no part of the model looks at by itself."""

@@ -137,10 +137,12 @@ class _Training:
         rate = self._learning_rate()
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        batch: Any = self.batches.batch(progress.step)  # of the kind that the model reads
+        # Batch and carried state are of the kind that the model reads: both come of its task.
+        batch: Any = self.batches.batch(progress.step)
+        before: Any = state.carried
         self.model.train()
         state.optimizer.zero_grad()
-        loss_sum, symbols, carried = self.model.loss(batch, state.carried, settings.label_smoothing)
+        loss_sum, symbols, carried = self.model.loss(batch, before, settings.label_smoothing)
         torch.autograd.backward(loss_sum / symbols)
         parameters = list(self.model.parameters())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

@@ -25,6 +25,12 @@ SHORT = "data:\n  text: book.txt\n"
 COMPLETE = dump_config(LMConfig(data=TextDataConfig(text="book.txt")))
 
 
+def lm_config(file: Path) -> LMConfig:
+    config = load_config(file)
+    assert isinstance(config, LMConfig)
+    return config
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A configuration file that a test fills."""
@@ -44,7 +50,7 @@ def problems(path: Path, *overrides: str) -> list[str]:
 
 
 def test_what_a_file_leaves_out_has_its_default(file: Path) -> None:
-    assert load_config(file) == LMConfig(data=TextDataConfig(text="book.txt"))
+    assert lm_config(file) == LMConfig(data=TextDataConfig(text="book.txt"))
 
 
 def test_settings_are_read_in_every_notation(file: Path) -> None:
@@ -60,7 +66,7 @@ def test_settings_are_read_in_every_notation(file: Path) -> None:
         "  max_epochs: 2\n"
         'sample: {prime: "Ā\\n"}\n'
     )
-    config = load_config(file)
+    config = lm_config(file)
     assert config.data.text == config.data.valid_text == "no"
     assert config.data.split == (0.9, 0.1, 0.0)
     assert config.model.hidden_size == 100
@@ -80,12 +86,12 @@ def test_a_section_with_every_setting_commented_out_is_empty(file: Path) -> None
 @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"---\n", b"# notes\r\n", b"%YAML 1.2\n---\n"])
 def test_marks_before_the_settings_do_no_harm(file: Path, before: bytes) -> None:
     file.write_bytes(before + SHORT.replace("\n", "\r\n").encode())
-    assert load_config(file).data.text == "book.txt"
+    assert lm_config(file).data.text == "book.txt"
 
 
 def test_paths_stay_as_they_are_written(file: Path) -> None:
     file.write_text("data: {text: ../texts/./book.txt}")
-    assert load_config(file).data.text == "../texts/./book.txt"
+    assert lm_config(file).data.text == "../texts/./book.txt"
 
 
 def test_a_quoted_number_is_text(file: Path) -> None:
@@ -339,7 +345,7 @@ def test_settings_pass_through_a_checkpoint_as_json(config: LMConfig) -> None:
 def test_a_strange_text_survives_the_run_folder(file: Path, text: str) -> None:
     config = LMConfig(data=TextDataConfig(text=text), sample=LMSampleConfig(prime=text))
     file.write_text(dump_config(config), encoding="utf-8")
-    assert load_config(file).sample.prime == text
+    assert lm_config(file).sample.prime == text
 
 
 @pytest.mark.parametrize(

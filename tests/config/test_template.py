@@ -68,7 +68,7 @@ def test_the_commands_to_type_next_name_the_file_and_its_run() -> None:
 def test_a_line_break_in_the_name_of_the_file_stays_out_of_the_comments(tmp_path: Path) -> None:
     file = tmp_path / "charseq.yaml"
     file.write_text(commented_config(None, file="a\nb: c.yaml"))
-    assert load_config(file).data.text == "dataset:stdlib"
+    assert load_config(file).data == TextDataConfig(text="dataset:stdlib")
 
 
 def test_an_unknown_task_is_refused() -> None:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from charseq.config import Config, config_from_json
+from charseq.config import config_from_json
+from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.inference.evaluate import evaluate
-from charseq.inference.load import load
+from charseq.inference.load import load_language_model
 from charseq.models.build import build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
 from charseq.text.vocab import Vocab
@@ -27,10 +28,11 @@ def make_checkpoint(folder: Path, text: str = TEXT, **sections: dict[str, object
     """A model with random weights, of a text in ``folder``."""
     (folder / "text.txt").write_text(text, encoding="utf-8", newline="")
     data = {"text": str(folder / "text.txt"), "split": [0.8, 0.2, 0.0]}
-    config: Config = config_from_json(
+    config = config_from_json(
         {"model": {"hidden_size": 8}, **sections, "data": {**data, **sections.get("data", {})}},
         where="a test",
     )
+    assert isinstance(config, LMConfig)
     vocab = Vocab.from_counts(
         {character: text.count(character) for character in set(text)},
         kind=config.data.vocabulary,
@@ -53,9 +55,9 @@ def test_a_run_is_its_best_checkpoint_and_a_file_is_itself(tmp_path: Path) -> No
     save(tmp_path / "run" / "best.safetensors", checkpoint)
     last = replace(checkpoint, extra={"progress": {"step": 90}})
     save(tmp_path / "run" / "last.safetensors", last)
-    trained = load(tmp_path / "run")
+    trained = load_language_model(tmp_path / "run")
     assert (trained.step, trained.path.name) == (70, "best.safetensors")
-    assert load(str(tmp_path / "run" / "last.safetensors")).step == 90
+    assert load_language_model(str(tmp_path / "run" / "last.safetensors")).step == 90
     assert not trained.model.training
     assert trained.vocab == checkpoint.vocab
     assert trained.config == checkpoint.config
@@ -70,25 +72,27 @@ def test_averaged_weights_are_taken_where_there_are_any(tmp_path: Path) -> None:
         for name, tensor in checkpoint.tensors.items()
     }
     tensors = checkpoint.tensors | averages | {"optimizer.step": torch.zeros(1)}
-    trained = load(save(tmp_path / "last.safetensors", replace(checkpoint, tensors=tensors)))
+    trained = load_language_model(
+        save(tmp_path / "last.safetensors", replace(checkpoint, tensors=tensors))
+    )
     for name, parameter in trained.model.named_parameters():
         assert torch.equal(parameter, checkpoint.tensors[WEIGHTS + name] + 1.0)
 
 
 def test_a_missing_run_and_a_missing_device_are_named(tmp_path: Path) -> None:
     with pytest.raises(CharseqError, match="nowhere: there is no such checkpoint"):
-        load(tmp_path / "nowhere")
+        load_language_model(tmp_path / "nowhere")
     with pytest.raises(CharseqError, match="holds no checkpoint"):
-        load(tmp_path)
+        load_language_model(tmp_path)
     with pytest.raises(CharseqError, match="'gpu' is none of auto, cpu"):
-        load(tmp_path, device="gpu")
+        load_language_model(tmp_path, device="gpu")
 
 
 def test_sampling_follows_the_run_unless_told_otherwise(tmp_path: Path) -> None:
     settings = {"length": 30, "temperature": 0.5, "top_k": 3, "seed": 8, "prime": "the"}
     checkpoint = make_checkpoint(tmp_path, sample=settings)
-    trained = load(save(tmp_path / "a.safetensors", checkpoint))
-    plain = load(save(tmp_path / "b.safetensors", make_checkpoint(tmp_path)))
+    trained = load_language_model(save(tmp_path / "a.safetensors", checkpoint))
+    plain = load_language_model(save(tmp_path / "b.safetensors", make_checkpoint(tmp_path)))
     text = trained.sample()
     assert len(text) == 30
     assert text == plain.sample("the", length=30, temperature=0.5, top_k=3, seed=8)
@@ -101,7 +105,9 @@ def test_sampling_follows_the_run_unless_told_otherwise(tmp_path: Path) -> None:
 
 
 def test_a_text_of_one_line_needs_no_newline_to_start(tmp_path: Path) -> None:
-    trained = load(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path, "abcd" * 50)))
+    trained = load_language_model(
+        save(tmp_path / "a.safetensors", make_checkpoint(tmp_path, "abcd" * 50))
+    )
     assert trained.default_prime == ""
     assert trained.sample(length=20) == trained.sample("a", length=20)
     with pytest.raises(CharseqError, match=r"U\+000A"):  # but one that is asked for is refused
@@ -109,7 +115,7 @@ def test_a_text_of_one_line_needs_no_newline_to_start(tmp_path: Path) -> None:
 
 
 def test_scores_are_those_of_the_part_of_the_text(tmp_path: Path) -> None:
-    trained = load(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
+    trained = load_language_model(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
     held_out = TEXT[int(0.8 * len(TEXT)) :]
     assert trained.evaluate() == trained.evaluate(held_out)
     expected = evaluate(trained.model, trained.vocab.encode(held_out), window=7)
@@ -119,17 +125,17 @@ def test_scores_are_those_of_the_part_of_the_text(tmp_path: Path) -> None:
 
 
 def test_characters_that_the_model_never_saw(tmp_path: Path) -> None:
-    trained = load(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
+    trained = load_language_model(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
     with pytest.raises(CharseqError, match=r"U\+00B5"):
         trained.evaluate("the µ cat")
     assert trained.evaluate("the µcat", unknown="skip") == trained.evaluate("the cat")
     lenient = make_checkpoint(tmp_path, data={"unknown": "skip"})
-    trained = load(save(tmp_path / "b.safetensors", lenient))
+    trained = load_language_model(save(tmp_path / "b.safetensors", lenient))
     assert trained.evaluate("the µcat") == trained.evaluate("the cat")
 
 
 def test_the_surprisal_of_a_text_adds_up_to_its_score(tmp_path: Path) -> None:
-    trained = load(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
+    trained = load_language_model(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
     nats = trained.surprisal("the cat sat")
     assert nats.shape == (10,)
     assert nats.mean() == pytest.approx(trained.evaluate("the cat sat").nats, rel=1e-12)

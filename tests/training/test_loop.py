@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from charseq.config import Config, config_from_json
+from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.evaluate import evaluate
 from charseq.models.checkpoint import read_checkpoint
+from charseq.models.language_model import LanguageModel
 from charseq.text.corpus import load_corpus
 from charseq.training.events import Evaluated, Event, Started, Step, Stopped
 from charseq.training.loop import train
@@ -35,7 +37,7 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
-def settings(text: Path, **changes: Any) -> Config:
+def settings(text: Path, **changes: Any) -> LMConfig:
     """A small run of 60 steps; a change is named section__setting."""
     data: dict[str, dict[str, Any]] = {
         "data": {"text": str(text), "split": [0.8, 0.1, 0.1]},
@@ -55,7 +57,9 @@ def settings(text: Path, **changes: Any) -> Config:
     for name, value in changes.items():
         section, setting = name.split("__")
         data[section][setting] = value
-    return config_from_json(data, where="the test")
+    config = config_from_json(data, where="the test")
+    assert isinstance(config, LMConfig)
+    return config
 
 
 def run(config: Config, folder: Path, **options: Any) -> list[Event]:
@@ -131,7 +135,9 @@ def test_the_validation_loss_is_that_of_the_weights_in_best(text: Path, tmp_path
     events = run(config, tmp_path / "run")
     best = max((e for e in events if isinstance(e, Evaluated) and e.is_best), key=lambda e: e.step)
     checkpoint = read_checkpoint(tmp_path / "run" / "best.safetensors")
-    score = evaluate(checkpoint.model(), load_corpus(config.data).valid, streams=5)
+    model = checkpoint.model()
+    assert isinstance(model, LanguageModel)
+    score = evaluate(model, load_corpus(config.data).valid, streams=5)
     assert score == best.score
     last = tensors(tmp_path / "run" / "last.safetensors")
     assert not torch.equal(last["model.output.weight"], last["average.output.weight"])
@@ -140,8 +146,6 @@ def test_the_validation_loss_is_that_of_the_weights_in_best(text: Path, tmp_path
 def test_state_is_carried_from_window_to_window_and_zeroed_at_each_epoch(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from charseq.models.language_model import LanguageModel
-
     seen: list[Any] = []
     real = LanguageModel.forward
 
@@ -395,7 +399,7 @@ def test_the_python_api_of_the_readme(text: Path, tmp_path: Path) -> None:
     assert charseq.train is train
     kinds = [type(event).__name__ for event in events_of_a_short_run(text, tmp_path / "run")]
     assert kinds == ["Started", "Step", "Evaluated", "Saved", "Stopped"]
-    model = charseq.load(tmp_path / "run")
+    model = charseq.load_language_model(tmp_path / "run")
     assert len(model.sample("hot ", length=9)) >= 9
     assert model.evaluate(split="valid").characters == len(load_corpus(model.config.data).valid) - 1
     assert set(charseq.__all__) <= set(dir(charseq))
