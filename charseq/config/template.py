@@ -118,7 +118,7 @@ def reference_table() -> str:
     lines = [
         "# Configuration",
         "",
-        "<!-- Generated from charseq/config/schema.py: change a setting there. -->",
+        "<!-- Generated from charseq/config/schema/: change a setting there. -->",
         "",
         "A configuration is a YAML file. `charseq init` writes a complete one with these settings,",
         "`charseq config check FILE` finds the mistakes in one, and `--set section.setting=value`",
