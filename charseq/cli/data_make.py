@@ -76,7 +76,7 @@ def dates(
 def addition(
     size: Size,
     out: Out,
-    digits: Annotated[int, typer.Option(min=1, max=7, help="Of the longest number.")] = 3,
+    digits: Annotated[int, typer.Option(min=1, max=15, help="Of the longest number.")] = 3,
     pad: Annotated[
         bool, typer.Option(help="Fill questions and answers with spaces to one length.")
     ] = True,

@@ -21,13 +21,26 @@ URL = "https://invalid.example/plays/input.txt"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    play = Dataset("play", "a line of a play", "public domain", Download(URL, 19, SHA256))
-    monkeypatch.setattr(datasets, "DATASETS", (play,))
+    play = Dataset("play", "a line of a play", "public domain", (Download(URL, 19, SHA256),))
+    words = Dataset(
+        "words",
+        "two files",
+        "BSD",
+        tuple(
+            Download(
+                f"https://invalid.example/{name}", 1, hashlib.sha256(name.encode()).hexdigest()
+            )
+            for name in "ab"
+        ),
+    )
+    monkeypatch.setattr(datasets, "DATASETS", (play, words))
     monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("CHARSEQ_DATA_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "input.txt").write_bytes(CONTENT)
+    for name in "ab":
+        (tmp_path / "mirror" / name).write_text(name)
     return tmp_path
 
 
@@ -120,27 +133,51 @@ def test_get_prints_the_path_alone_and_list_then_knows_it() -> None:
     assert json.loads(data("get", "play", "--json").stdout) == {
         "name": "play",
         "path": str(path),
-        "size": 19,
-        "sha256": SHA256,
+        "files": [{"path": str(path), "size": 19, "sha256": SHA256}],
     }
-    assert lines(data("list").stdout)[1] == "play 19 bytes public domain yes"
+    assert lines(data("list").stdout)[1] == "play 1 19 bytes public domain yes"
+
+
+def test_get_of_several_files_prints_their_folder() -> None:
+    assert lines(data("list").stdout)[2] == "words 2 2 bytes BSD no"
+    one = Path(data("get", "words/b").stdout.rstrip("\n"))
+    assert one.read_text() == "b"
+    assert lines(data("list").stdout)[2] == "words 2 2 bytes BSD in part"
+    folder = Path(data("get", "words").stdout.rstrip("\n"))
+    assert [(folder / name).read_text() for name in "ab"] == ["a", "b"]
+    listed = data("list").stdout
+    assert lines(listed)[2] == "words 2 2 bytes BSD yes"
+    assert f"folder  {folder}\n" in listed
+    report = json.loads(data("get", "words", "--json").stdout)
+    assert report["path"] == str(folder)
+    assert [file["path"] for file in report["files"]] == [str(folder / name) for name in "ab"]
 
 
 def test_list_shows_url_and_sum_in_one_piece_to_copy() -> None:
     output = data("list", columns=40).stdout
     assert f"url     {URL}\n" in output
     assert f"sha256  {SHA256}\n" in output
-    assert json.loads(data("list", "--json").stdout) == [
-        {
-            "name": "play",
-            "description": "a line of a play",
-            "licence": "public domain",
-            "url": URL,
-            "size": 19,
-            "sha256": SHA256,
-            "path": None,
-        }
+    play, words = json.loads(data("list", "--json").stdout)
+    assert play == {
+        "name": "play",
+        "description": "a line of a play",
+        "licence": "public domain",
+        "files": [
+            {"name": "input.txt", "url": URL, "size": 19, "sha256": SHA256, "path": None},
+        ],
+    }
+    assert [file["url"] for file in words["files"]] == [
+        "https://invalid.example/a",
+        "https://invalid.example/b",
     ]
+
+
+def test_a_text_of_this_machine_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdlib = Dataset("stdlib", "Python's own", "PSF-2.0", ())
+    monkeypatch.setattr(datasets, "DATASETS", (stdlib,))
+    assert lines(data("list").stdout)[1] == "stdlib 1 made here PSF-2.0 no"
+    nothing = {"name": None, "url": None, "size": None, "sha256": None, "path": None}
+    assert json.loads(data("list", "--json").stdout)[0]["files"] == [nothing]
 
 
 @pytest.mark.parametrize("command", ["stats", "list", "get"])

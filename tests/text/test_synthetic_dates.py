@@ -121,7 +121,16 @@ def test_the_same_text_is_another_day_in_another_locale() -> None:
     assert ("03/04/1979", "") not in third_of_april
 
 
-@pytest.mark.parametrize("years", [(1979, 1979), (2000, 2000), (1968, 1969)])
+def test_what_reads_in_one_way_comes_with_and_without_its_tag() -> None:
+    for day, untagged in ((3, True), (4, False), (12, False), (13, True)):
+        written = {key for key, _ in date_items(date(1979, 3, day))}
+        assert (f"{day}/3/1979", "en_GB") in written
+        assert ((f"{day}/3/1979", "") in written) == untagged
+        assert (f"3/{day}/1979", "en_US") in written
+        assert ((f"3/{day}/1979", "") in written) == untagged
+
+
+@pytest.mark.parametrize("years", [(1979, 1979), (2000, 2000), (1968, 1970)])
 def test_no_two_days_are_written_alike(years: tuple[int, int]) -> None:
     """All forms of all days; in the first two years a two-digit year could be a day."""
     found: dict[object, str] = {}

@@ -6,6 +6,7 @@ import pytest
 from num2words import num2words  # type: ignore[import-untyped]
 
 from charseq.errors import CharseqError
+from charseq.text.synthetic import draw
 from charseq.text.synthetic.numbers import about_numbers, number_rows
 
 
@@ -22,7 +23,11 @@ def test_the_other_way() -> None:
     assert {row[::-1] for row in rows} == set(number_rows(21, 0, "en", 20))
 
 
-def test_all_numbers_there_are_and_not_one_more() -> None:
+@pytest.mark.parametrize("patience", [1, draw.PATIENCE])  # the rows are listed early, or never
+def test_all_numbers_there_are_and_not_one_more(
+    patience: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draw, "PATIENCE", patience)
     assert sorted(int(row[0]) for row in number_rows(1235, 0, "en", 1234)) == list(range(1235))
     with pytest.raises(CharseqError, match=r"there are 1,235 numbers from 0 to 1,234 .* is 1235"):
         number_rows(1236, 0, "en", 1234)
