@@ -16,7 +16,7 @@ def sample(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SOURCE]...",
+            metavar="SOURCE",
             help="What a model of pairs converts; '-' reads a source a line from standard input. "
             "For a language model '-' reads the prime.",
         ),
@@ -194,12 +194,12 @@ def sample(
         ),
     ] = None,
 ) -> None:
-    """Let a trained model write: a language model text, a model of pairs a target a source.
+    """Let a trained model write: a language model text, a model of pairs the targets of sources.
 
     A terminal is shown control characters in a visible form; a pipe gets the text as it is.
 
-    Standard output is one target a line, in the order of the sources. Text is written as it is
-    produced; with --json, nats is the mean cost of its characters to the model itself.
+    Targets are written a line each, in the order of the sources; text as it is produced. With
+    --json, nats is the mean cost of a character of the text to the model itself.
 
     Example: charseq sample runs/dates "3 May 1979" "le 14 juillet 1789"
 

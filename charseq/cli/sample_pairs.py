@@ -278,7 +278,12 @@ def _destination(request: PairRequest) -> Iterator[Write]:
         yield lambda text: typer.echo(text.encode(), nl=False)  # UTF-8 in any locale; flushes
         return
     with whole_file(request.output_file) as file:
-        yield lambda text: file.write(text.encode())
+
+        def write(text: str) -> None:
+            file.write(text.encode())
+            file.flush()  # it may be a pipe
+
+        yield write
 
 
 @contextmanager

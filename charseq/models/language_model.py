@@ -1,4 +1,4 @@
-"""A language model: one-hot or embedded characters, a stack of LSTM layers, a softmax over the next one."""
+"""A language model: characters, a stack of LSTM layers, a softmax over the next character."""
 
 import torch
 from torch import Tensor, nn

@@ -11,11 +11,13 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-import charseq.cli.eval as command
+import charseq.cli.eval_text as command
 from charseq.cli.eval import evaluate
 from charseq.config import config_from_json
+from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.inference.load import load
+from charseq.inference.trained_lm import TrainedLanguageModel
 from charseq.models.build import build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
 from charseq.text.vocab import Vocab
@@ -37,6 +39,7 @@ def make_checkpoint(folder: Path, vocabulary: str = "char") -> str:
         "model": {"hidden_size": 8},
     }
     config = config_from_json(settings, where="a test")
+    assert isinstance(config, LMConfig)
     vocab = Vocab.from_counts(dict.fromkeys(TEXT, 1), kind=config.data.vocabulary)
     torch.manual_seed(0)
     parameters = build_model(config, vocab).named_parameters()
@@ -50,6 +53,12 @@ def make_checkpoint(folder: Path, vocabulary: str = "char") -> str:
 def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
     return make_checkpoint(tmp_path)
+
+
+def load_text(run: str) -> TrainedLanguageModel:
+    trained = load(run)
+    assert isinstance(trained, TrainedLanguageModel)
+    return trained
 
 
 def run(*arguments: str, given: str | None = None) -> str:
@@ -66,7 +75,7 @@ def refused(*arguments: str) -> str:
 
 
 def test_the_validation_text_is_scored_with_its_state_carried_through(run_folder: str) -> None:
-    score = load(run_folder).evaluate()
+    score = load_text(run_folder).evaluate()
     shown = dict(re.findall(r"^(\S.*?)  +(\S.*?) *$", run(run_folder), re.MULTILINE))
     assert shown["nats per character"] == f"{score.nats:.4f}"
     assert shown["bits per character"] == f"{score.nats / math.log(2):.4f}"
@@ -79,7 +88,7 @@ def test_the_validation_text_is_scored_with_its_state_carried_through(run_folder
 
 
 def test_json_says_what_was_scored_and_how(run_folder: str) -> None:
-    score = load(run_folder).evaluate(window=16)
+    score = load_text(run_folder).evaluate(window=16)
     assert json.loads(run(run_folder, "--window", "16", "--json")) == {
         **score.to_json(),
         "convention": "window",
@@ -92,7 +101,7 @@ def test_json_says_what_was_scored_and_how(run_folder: str) -> None:
 def test_a_file_and_a_pipe_are_scored_alike(run_folder: str, tmp_path: Path) -> None:
     other = tmp_path / "other.txt"
     other.write_text("\ufeffon the mat\n", encoding="utf-8")
-    expected = load(run_folder).evaluate("on the mat\n").to_json()
+    expected = load_text(run_folder).evaluate("on the mat\n").to_json()
     for arguments, given in (
         (["--data", str(other)], None),
         (["--data", "-"], "on the mat\n"),
@@ -103,7 +112,7 @@ def test_a_file_and_a_pipe_are_scored_alike(run_folder: str, tmp_path: Path) -> 
 
 
 def test_what_each_character_of_a_line_costs(run_folder: str) -> None:
-    nats = load(run_folder).surprisal("the cat\n")
+    nats = load_text(run_folder).surprisal("the cat\n")
     lines = run(run_folder, "--text", "the cat\n").split("\n")
     table = [line.split("\t") for line in lines[: lines.index("")]]
     assert [character for character, _ in table] == [*"the cat", "\\n"]
@@ -120,13 +129,13 @@ def test_characters_left_out_cost_nothing(run_folder: str) -> None:
     result = json.loads(run(run_folder, "--text", "the µcat", "--unknown", "skip", "--json"))
     costs = {item["character"]: item["nats"] for item in result["text"]}
     assert costs["µ"] is None
-    nats = load(run_folder).surprisal("the cat")
+    nats = load_text(run_folder).surprisal("the cat")
     assert [costs[character] for character in "cat"] == pytest.approx(nats[-3:])
 
 
 def test_a_character_of_several_bytes_costs_what_they_cost(tmp_path: Path) -> None:
     folder = make_checkpoint(tmp_path, "byte")
-    nats = load(folder).surprisal("é→a")
+    nats = load_text(folder).surprisal("é→a")
     result = json.loads(run(folder, "--text", "é→a", "--json"))
     expected = [nats[0], nats[1:4].sum(), nats[4]]
     assert [item["nats"] for item in result["text"]] == pytest.approx(expected)
@@ -166,5 +175,13 @@ def test_texts_that_cannot_be_scored(run_folder: str, tmp_path: Path) -> None:
     assert "greek.txt: 'α'" in refused(run_folder, "--data", str(tmp_path / "greek.txt"))
 
 
+def test_options_for_pairs_are_refused(run_folder: str) -> None:
+    for option, value in (("--beam", "2"), ("--by", "length"), ("--errors", "1")):
+        message = refused(run_folder, option, value)
+        assert message == f"{option}: is for models of pairs; this run is a language model"
+
+
 def test_help_shows_an_example() -> None:
-    assert "Example: charseq eval runs/stdlib --data" in run("--help").replace("\n", " ")
+    shown = " ".join(run("--help").split())
+    assert "Example: charseq eval runs/dates --split test --errors 10" in shown
+    assert "Example: charseq eval runs/stdlib --data" in shown

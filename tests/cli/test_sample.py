@@ -13,10 +13,12 @@ import typer
 from typer.testing import CliRunner
 
 from charseq.cli.pipes import harmless
-from charseq.cli.sample import RULE, sample
+from charseq.cli.sample import sample
+from charseq.cli.sample_text import RULE
 from charseq.config import config_from_json
 from charseq.errors import CharseqError
 from charseq.inference.load import load
+from charseq.inference.trained_lm import TrainedLanguageModel
 from charseq.models.build import build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
 from charseq.text.vocab import Vocab
@@ -49,6 +51,12 @@ def make_checkpoint(folder: Path, symbols: str) -> str:
     return str(folder)
 
 
+def load_text(run: str) -> TrainedLanguageModel:
+    trained = load(run)
+    assert isinstance(trained, TrainedLanguageModel)
+    return trained
+
+
 def run(*arguments: str, given: bytes | None = None) -> str:
     result = CliRunner().invoke(app, list(arguments), input=given, catch_exceptions=False)
     assert result.exit_code == 0, result.stderr
@@ -63,18 +71,18 @@ def refused(*arguments: str) -> str:
 
 
 def test_a_pipe_gets_the_prime_and_the_text_and_nothing_else(checkpoint: str) -> None:
-    written = load(checkpoint).sample("abc")
+    written = load_text(checkpoint).sample("abc")
     assert len(written) == 50
     assert run(checkpoint, "--prime", "abc") == "abc" + written
 
 
 def test_without_a_prime_the_one_of_the_run_is_read_and_not_printed(checkpoint: str) -> None:
-    assert run(checkpoint) == load(checkpoint).sample("\n")
+    assert run(checkpoint) == load_text(checkpoint).sample("\n")
 
 
 def test_options_go_before_the_settings_of_the_run(checkpoint: str) -> None:
     options = ["--length", "9", "--temperature", "0.5", "--top-k", "4", "--top-p", "0.9"]
-    expected = load(checkpoint).sample(
+    expected = load_text(checkpoint).sample(
         "a", length=9, temperature=0.5, top_k=4, top_p=0.9, seed=1, stop="b"
     )
     assert run(checkpoint, "--prime", "a", *options, "--seed", "1", "--stop", "b") == "a" + expected
@@ -87,20 +95,20 @@ def test_the_prime_comes_from_a_file_or_a_pipe(checkpoint: str, tmp_path: Path) 
     assert run(checkpoint, "--prime-file", str(file)) == expected
     assert run(checkpoint, "--prime-file", "-", given=file.read_bytes()) == expected
     assert run(checkpoint, "-", given=file.read_bytes()) == expected
-    assert run(checkpoint, "-", given=b"").startswith(load(checkpoint).sample(""))
+    assert run(checkpoint, "-", given=b"").startswith(load_text(checkpoint).sample(""))
     with pytest.raises(CharseqError, match="0xff at byte offset 2 is not UTF-8"):
         CliRunner().invoke(app, [checkpoint, "-"], input=b"ab\xff", catch_exceptions=False)
 
 
 def test_several_texts_have_a_rule_between_them(checkpoint: str) -> None:
-    trained = load(checkpoint)
+    trained = load_text(checkpoint)
     texts = ["ab" + trained.sample("ab", seed=seed).removesuffix("\n") for seed in (7, 8, 9)]
     written = run(checkpoint, "--prime", "ab", "--seed", "7", "--count", "3")
     assert written.removesuffix("\n") == f"\n{RULE}\n".join(texts)
 
 
 def test_json_has_what_the_text_costs_the_model(checkpoint: str) -> None:
-    trained = load(checkpoint)
+    trained = load_text(checkpoint)
     records = json.loads(run(checkpoint, "--prime", "ab", "--count", "2", "--json"))
     assert [record["seed"] for record in records] == [3, 4]
     for record in records:
@@ -118,20 +126,32 @@ def test_an_unknown_character_of_the_prime(checkpoint: str) -> None:
     assert "'µ' (U+00B5 MICRO SIGN) at position 2" in message
     assert "--unknown skip" in message
     written = run(checkpoint, "--prime", "abµ", "--unknown", "skip")
-    assert written == "abµ" + load(checkpoint).sample("ab")
+    assert written == "abµ" + load_text(checkpoint).sample("ab")
 
 
 def test_two_primes_and_stray_arguments_are_refused(checkpoint: str, tmp_path: Path) -> None:
     for two in (["-", "--prime", "a"], ["--prime", "a", "--prime-file", "f"]):
         assert "more than one prime" in refused(checkpoint, *two)
-    assert "'abc' is one argument too many" in refused(checkpoint, "abc")
+    assert "'abc' is one argument too many for a language model" in refused(checkpoint, "abc")
+    assert "'b' is one argument too many" in refused(checkpoint, "-", "b")
+    assert "more than one prime" in refused(checkpoint, "-", "-")
     assert "holds no checkpoint" in refused(str(tmp_path))
     assert "top_p: must be above 0 and at most 1, not 2.0" in refused(checkpoint, "--top-p", "2")
     assert "the stop string is empty" in refused(checkpoint, "--stop", "")
 
 
+def test_options_for_pairs_are_refused(checkpoint: str) -> None:
+    for option in ("--beam", "--n-best", "--input", "--features", "--attention-file"):
+        message = refused(checkpoint, option, "2")
+        assert message == f"{option}: is for models of pairs; this run writes text"
+    assert "--attention: is for models of pairs" in refused(checkpoint, "--attention")
+    assert "an ensemble is made of models of pairs" in refused(checkpoint, "--ensemble", checkpoint)
+
+
 def test_help_shows_an_example() -> None:
-    assert "Example: charseq sample runs/stdlib --prime" in run("--help").replace("\n", " ")
+    shown = " ".join(run("--help").split())
+    assert 'Example: charseq sample runs/dates "3 May 1979"' in shown
+    assert "Example: charseq sample runs/stdlib --prime" in shown
 
 
 def test_a_terminal_is_spared_control_characters(tmp_path: Path) -> None:

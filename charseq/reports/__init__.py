@@ -1,0 +1,1 @@
+"""Pictures and tables of what models do: on a terminal, as images, as pages."""

@@ -1,0 +1,93 @@
+"""Lines into a command, and files out of it that are whole or not there."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charseq.cli.pipes import read_lines, refuse_options, whole_file
+from charseq.errors import CharseqError
+
+LINES = st.lists(st.text(st.characters(exclude_characters="\n\ufeff", exclude_categories=["Cs"])))
+
+
+@given(LINES, st.sampled_from(["", "\n"]))
+def test_a_file_is_cut_at_line_feeds_alone(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], end: str
+) -> None:
+    """Not at the other characters, such as U+2028, that ``str.splitlines`` knows."""
+    file = tmp_path_factory.mktemp("lines") / "in.txt"
+    whole = "\n".join(texts) + end
+    file.write_bytes(whole.encode())
+    expected = whole.removesuffix("\n").split("\n") if whole else []
+    found = list(read_lines(str(file)))
+    assert [line for _, line in found] == [line.removesuffix("\r") for line in expected]
+    assert [where for where, _ in found] == [f"{file}:{n + 1}" for n in range(len(found))]
+
+
+def test_a_pipe_is_read_too(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("a\nb",))
+    writer.start()
+    assert [line for _, line in read_lines(str(pipe))] == ["a", "b"]
+    writer.join()
+
+
+def test_a_file_is_replaced_when_all_is_written(tmp_path: Path) -> None:
+    file, link = tmp_path / "out", tmp_path / "link"
+    file.write_text("old")
+    link.symlink_to(file)
+    with whole_file(str(link)) as out:
+        out.write(b"new")
+        out.flush()
+        assert file.read_text() == "old"
+    assert file.read_text() == "new"
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "out"]
+
+
+def test_a_file_that_was_not_finished_is_not_there(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with whole_file(str(tmp_path / "out")) as out:
+            out.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_is_written_to_as_it_goes(tmp_path: Path) -> None:
+    with whole_file("/dev/null") as out:
+        out.write(b"gone")
+    assert not Path("/dev/.null.tmp").exists()
+    assert Path("/dev/null").is_char_device()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    with whole_file(str(pipe)) as out:
+        out.write(b"through")
+    reader.join()
+    assert read == [b"through"]
+    assert pipe.is_fifo()
+
+
+def test_a_full_disk_is_told() -> None:
+    with (
+        pytest.raises(CharseqError, match="/dev/full: cannot be written: No space left"),
+        whole_file("/dev/full") as out,
+    ):
+        out.write(b"x")
+
+
+def test_an_option_is_given_when_it_is_not_its_default() -> None:
+    refuse_options({"--a": None, "--b": False, "--c": []}, "why")
+    for value in (0, 0.0, "", True, "x"):
+        with pytest.raises(CharseqError, match=r"^--b: why$"):
+            refuse_options({"--a": None, "--b": value}, "why")

@@ -1,0 +1,360 @@
+"""``charseq sample`` with models of pairs, as a person, a pipe and a script use it."""
+
+import json
+import math
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import IO
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import typer
+from pair_runs import CONTROLS, LONGEST, PHONES, make_run
+from typer.testing import CliRunner
+
+from charseq.cli.sample import sample
+from charseq.errors import CharseqError
+from charseq.inference.load import load
+from charseq.inference.trained_seq2seq import TrainedSeq2Seq
+
+app = typer.Typer()
+app.command()(sample)
+PROGRAM = "import typer; from charseq.cli.sample import sample; typer.run(sample)"
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model of letters."""
+    return make_run(tmp_path_factory.mktemp("letters"))
+
+
+@pytest.fixture(scope="module")
+def phones(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model that reads tags too, and writes symbols with blanks between them."""
+    return make_run(tmp_path_factory.mktemp("phones"), PHONES)
+
+
+def load_pairs(run: str, *others: str) -> TrainedSeq2Seq:
+    trained = load(run, *others)
+    assert isinstance(trained, TrainedSeq2Seq)
+    return trained
+
+
+def targets(run: str, *sources: str) -> str:
+    return "".join(f"{c.outputs[0].text}\n" for c in load_pairs(run).convert(sources))
+
+
+def run(*arguments: str, given: bytes | None = None) -> str:
+    result = CliRunner().invoke(app, list(arguments), input=given, catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    assert not result.stderr.replace(notice(result.stderr), "")
+    return result.stdout_bytes.decode()
+
+
+def notice(errors: str) -> str:
+    """Most outputs of random weights do not end; that is said once."""
+    return errors if errors.startswith("note: ") and errors.count("\n") == 1 else ""
+
+
+def refused(*arguments: str, given: bytes | None = None) -> str:
+    with pytest.raises(CharseqError) as caught:
+        CliRunner().invoke(app, list(arguments), input=given, catch_exceptions=False)
+    return str(caught.value)
+
+
+def test_each_source_gives_a_line_in_its_place(letters: str) -> None:
+    sources = ["abc", "de f", "é", "abcdef", "a"]
+    assert run(letters, *sources) == targets(letters, *sources)
+    assert len(set(run(letters, *sources).splitlines())) > 2
+
+
+def test_lines_come_from_a_file_or_a_pipe_and_go_to_a_file(letters: str, tmp_path: Path) -> None:
+    file, output = tmp_path / "in.txt", tmp_path / "out.txt"
+    file.write_bytes(b"\xef\xbb\xbfabc\r\nde\xc3\xa9\r\nf")  # a byte-order mark, no last line end
+    expected = targets(letters, "abc", "deé", "f")
+    assert run(letters, "--input", str(file)) == expected
+    assert run(letters, "--input", "-", given=file.read_bytes()) == expected
+    assert run(letters, "-", given=file.read_bytes()) == expected
+    assert run(letters, "--input", str(file), "--output", str(output)) == ""
+    assert output.read_bytes().decode() == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.txt"]
+    assert run(letters, "-", given=b"") == ""
+
+
+def test_a_bad_line_is_named_and_no_file_is_left(letters: str, tmp_path: Path) -> None:
+    file, output = tmp_path / "in.txt", tmp_path / "out.txt"
+    output.write_text("of yesterday")
+    for text, message in (
+        ("abc\nabX\nY\n", "in.txt:2: 'X' (U+0058 LATIN CAPITAL LETTER X) at position 2 is not"),
+        ("abc\n\nab", "in.txt:2: is empty"),
+        ("abc\tN\n", "in.txt:1: a tab follows the source, and this model reads no tags"),
+    ):
+        file.write_text(text)
+        arguments = (letters, "--input", str(file), "--output", str(output))
+        assert message in refused(*arguments)
+        assert output.read_text() == "of yesterday"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.txt"]
+    file.write_bytes(b"abc\nab\xff\n")
+    assert "in.txt:2: byte 0xff is not UTF-8" in refused(letters, "--input", str(file))
+    file.write_bytes(b"\x1f\x8b\x08\x00")
+    assert "gzip -dc" in refused(letters, "--input", str(file))
+    assert "there is no such file" in refused(letters, "--input", str(tmp_path / "none"))
+    assert "is a folder" in refused(letters, "--input", str(tmp_path))
+    assert "is a folder" in refused(letters, "a", "--output", str(tmp_path))
+    assert "cannot be written" in refused(letters, "a", "--output", str(tmp_path / "no/out"))
+    assert "standard input:2: 'X'" in refused(letters, "-", given=b"a\nX\n")
+
+
+def test_symbols_that_the_model_never_saw(letters: str) -> None:
+    assert "source 2: 'µ' (U+00B5 MICRO SIGN) at position 1" in refused(letters, "ab", "aµ")
+    assert "`--unknown skip`" in refused(letters, "aµ")
+    assert run(letters, "aµb", "--unknown", "skip") == targets(letters, "ab")
+    replaced = next(load_pairs(letters).convert(["aµb"], unknown="replace")).outputs[0].text
+    assert run(letters, "aµb", "--unknown", "replace") == replaced + "\n"
+    assert "nothing is left" in refused(letters, "µ", "--unknown", "skip")
+
+
+def test_columns_of_the_best_targets(letters: str) -> None:
+    lines = run(letters, "abc", "d", "--n-best", "2", "--beam", "4").splitlines()
+    expected = [
+        [conversion.source, output.text, f"{output.log_probability:.4f}"]
+        for conversion in load_pairs(letters).convert(["abc", "d"], beam=4, n_best=2)
+        for output in conversion.outputs
+    ]
+    assert [line.split("\t") for line in lines] == expected
+    assert len(expected) == 4
+    (line,) = run(letters, "d", "--log-probabilities").splitlines()
+    (conversion,) = load_pairs(letters).convert(["d"])
+    best = conversion.outputs[0]
+    assert line == f"d\t{best.text}\t{best.log_probability:.4f}"
+
+
+def test_a_length_penalty_makes_targets_longer(letters: str) -> None:
+    options = ["--beam", "20", "--n-best", "3"]
+    (conversion,) = load_pairs(letters).convert(["abc"], beam=20, n_best=3, length_penalty=10.0)
+    lines = run(letters, "abc", *options, "--length-penalty", "10").splitlines()
+    assert [line.split("\t")[1] for line in lines] == [o.text for o in conversion.outputs]
+    without = run(letters, "abc", *options).splitlines()
+    assert sum(map(len, lines)) > sum(map(len, without))
+
+
+def test_tags_stand_behind_a_tab_or_in_an_option(phones: str, tmp_path: Path) -> None:
+    file = tmp_path / "in.txt"
+    file.write_text("ab\tN;PL\ncd\nba\t\n")
+    lines = run(phones, "--input", str(file), "--features", "V", "--log-probabilities")
+    cells = [line.split("\t") for line in lines.splitlines()]
+    assert [row[:2] for row in cells] == [["ab", "N;PL"], ["cd", "V"], ["ba", ""]]
+    sources = [("ab", ("N", "PL")), ("cd", ("V",)), ("ba", ())]
+    expected = [c.outputs[0].text for c in load_pairs(phones).convert(sources)]
+    assert [row[2] for row in cells] == expected
+    assert "the tag 'X' is not among the 3 tags" in refused(phones, "ab", "--features", "X")
+    assert "has 3 columns" in refused(phones, "ab\tN\tPL")
+
+
+def test_sampling_and_its_seed(letters: str) -> None:
+    options = ["--temperature", "2", "--top-k", "5", "--top-p", "0.99", "--n-best", "3"]
+    (conversion,) = load_pairs(letters).convert(
+        ["abc"], temperature=2.0, top_k=5, top_p=0.99, n_best=3, seed=7
+    )
+    lines = run(letters, "abc", *options, "--seed", "7").splitlines()
+    assert [line.split("\t")[1] for line in lines] == [o.text for o in conversion.outputs]
+    assert run(letters, "abc", *options) == run(letters, "abc", *options, "--seed", "3")
+    assert run(letters, "abc", *options) != run(letters, "abc", *options, "--seed", "4")
+
+
+def test_an_ensemble_averages_probabilities(letters: str, tmp_path: Path) -> None:
+    other = make_run(tmp_path, seed=1)
+    expected = load_pairs(letters, other).convert(["abcd", "fé"])
+    written = run(letters, "abcd", "fé", "--ensemble", other)
+    assert written == "".join(f"{c.outputs[0].text}\n" for c in expected)
+    alone = {run(letters, "abcd", "fé"), run(other, "abcd", "fé")}
+    assert written not in alone
+
+
+def test_json_is_one_list_whose_items_are_lines(phones: str) -> None:
+    written = run(phones, "ab", "c", "--features", "N", "--n-best", "2", "--attention", "--json")
+    assert written.isascii()
+    assert len(written.splitlines()) == 4
+    records = json.loads(written)
+    conversions = load_pairs(phones).convert(
+        [("ab", ("N",)), ("c", ("N",))], n_best=2, with_attention=True
+    )
+    for record, conversion in zip(records, conversions, strict=True):
+        assert (record["source"], record["features"]) == (conversion.source, ["N"])
+        assert record["source_symbols"] == ["N", *conversion.source]
+        for shown, output in zip(record["outputs"], conversion.outputs, strict=True):
+            assert shown["target"] == output.text == " ".join(shown["symbols"])
+            assert shown["log_probability"] == output.log_probability
+            assert shown["finished"] == output.finished
+            assert output.attention is not None
+            assert np.allclose(shown["attention"], output.attention, atol=1e-5)
+    assert json.loads(run(phones, "-", "--json", given=b"")) == []
+
+
+def test_targets_that_do_not_end_are_counted(tmp_path: Path) -> None:
+    endless = make_run(tmp_path, endless=True)
+    result = CliRunner().invoke(app, [endless, "abc", "d"], catch_exceptions=False)
+    assert result.stderr.startswith("note: 2 of 2 targets had not ended after 12 symbols")
+    assert all(len(target) >= LONGEST for target in result.stdout.splitlines())
+    records = json.loads(run(endless, "abc", "--json"))
+    assert records[0]["outputs"][0]["finished"] is False
+
+
+def test_the_alignment_is_drawn_below_its_target(letters: str) -> None:
+    shown = run(letters, "abé", "--attention").splitlines()
+    (conversion,) = load_pairs(letters).convert(["abé"], with_attention=True)
+    output = conversion.outputs[0]
+    assert shown[0] == output.text
+    assert shown[1].split() == ["a", "b", "é"]
+    assert output.attention is not None
+    assert len(shown) == 2 + len(output.attention) + 1
+    assert shown[2].split()[0] == output.symbols[0]
+
+
+def test_the_alignment_as_a_file(letters: str, tmp_path: Path) -> None:
+    for name in ("a.svg", "a.html", "a.png"):
+        file = tmp_path / name
+        assert run(letters, "abc", "d<e", "--unknown", "skip", "--attention-file", str(file))
+        data = file.read_bytes()
+        if name.endswith("svg"):
+            assert ElementTree.fromstring(data).tag.endswith("svg")  # noqa: S314
+        assert data.startswith({"s": b"<?xml", "h": b"<!DOCTYPE", "p": b"\x89PNG"}[name[2]])
+    message = refused(letters, "a", "--attention-file", str(tmp_path / "a.jpg"))
+    assert "name a file that ends in .png, .svg, .html" in message
+    many = ["a"] * 25
+    message = refused(letters, *many, "--attention-file", str(tmp_path / "b.html"))
+    assert "a file holds 24 pictures; give fewer sources" in message
+    assert not (tmp_path / "b.html").exists()
+
+
+def test_a_model_without_attention_has_none_to_draw(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, attention="none")
+    assert "`model.attention: none`" in refused(folder, "ab", "--attention")
+
+
+def test_what_does_not_go_together_is_refused(letters: str, phones: str) -> None:
+    for arguments, message in (
+        ([letters], 'as in `charseq sample RUN "3 May 1979"`'),
+        ([letters, "a", "--input", "f"], "give sources or --input, not both"),
+        ([letters, "-", "a"], "'-' reads every source from standard input; it goes alone"),
+        ([letters, "a", "--features", "N"], "--features: this model reads no tags"),
+        ([letters, "a", "--top-k", "2"], "--top-k: goes with --temperature"),
+        ([letters, "a", "--seed", "2"], "--seed: goes with --temperature"),
+        ([letters, "a", "--temperature", "1", "--beam", "2"], "--beam: is for the search"),
+        ([letters, "a", "--attention", "--output", "f"], "--attention: draws on the terminal"),
+        ([letters, "a\nb"], "holds a line end"),
+        ([letters, ""], "the source: is empty"),
+        ([letters, "a", "--prime", "x"], "--prime: is for language models; this run converts"),
+        ([letters, "a", "--count", "2"], "--count: is for language models"),
+        ([letters, "a", "--top-p", "2", "--temperature", "1"], "top_p: must be"),
+        ([letters, "a", "--ensemble", phones], "its symbols are not those of"),
+        ([letters, "\udcff"], "half of a surrogate pair"),
+    ):
+        assert message in refused(*arguments)
+
+
+def test_a_terminal_is_spared_control_characters(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, CONTROLS, endless=True)
+    expected = targets(folder, "abc", "b")
+    assert "\x1b" in expected or "\x07" in expected
+    assert run(folder, "abc", "b") == expected
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        command = [sys.executable, "-c", PROGRAM, folder, "abc", "b"]
+        subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
+        os.close(theirs)
+        shown = screen.read(10_000).decode()
+    visible = expected.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
+    assert shown == visible.replace("\n", "\r\n")
+
+
+def next_line(stream: IO[bytes]) -> str:
+    """A line that is to come by itself, without a buffer."""
+    assert select.select([stream], [], [], 30)[0], "no line comes"
+    return stream.readline().decode()
+
+
+def test_lines_typed_at_a_terminal_are_answered_one_by_one(letters: str) -> None:
+    ours, theirs = pty.openpty()
+    settings = termios.tcgetattr(theirs)
+    settings[3] &= ~termios.ECHO
+    termios.tcsetattr(theirs, termios.TCSANOW, settings)
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, letters, "-"],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        ) as process,
+        os.fdopen(ours, "wb", buffering=0) as keyboard,
+    ):
+        os.close(theirs)
+        assert process.stdout
+        assert process.stderr
+        for source in ("abc", "dX", "de"):
+            keyboard.write(f"{source}\n".encode())
+            if source == "dX":
+                assert "standard input:2: 'X'" in next_line(process.stderr)
+            else:
+                assert next_line(process.stdout) == targets(letters, source)
+        keyboard.write(b"\x04")  # the end of the input
+        assert process.wait(timeout=60) == 0
+
+
+def test_a_pipe_gets_what_is_done_while_more_is_to_come(letters: str) -> None:
+    """And a reader that has enough ends the command quietly."""
+    command = [sys.executable, "-c", PROGRAM, letters, "-", "--beam", "1"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(b"abc\n" * 600)
+        process.stdin.flush()
+        line = next_line(process.stdout)
+        (conversion,) = load_pairs(letters).convert(["abc"], beam=1)
+        assert line == conversion.outputs[0].text + "\n"
+        assert process.poll() is None
+        process.stdout.close()
+        process.stdin.write(b"abc\n" * 5000)
+        process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) != 0
+
+
+def test_ctrl_c_ends_it_quietly_and_leaves_no_half_a_file(letters: str, tmp_path: Path) -> None:
+    output = tmp_path / "out.txt"
+    command = [sys.executable, "-c", PROGRAM, letters, "-", "--output", str(output)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stderr
+        process.stdin.write(b"abc\n" * 5000)
+        process.stdin.flush()
+        while not (temporary := list(tmp_path.iterdir())) or not temporary[0].stat().st_size:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(2)
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_log_probabilities_are_in_nats(letters: str) -> None:
+    """The best of all targets have at most all of the probability."""
+    lines = run(letters, "a", "--n-best", "50", "--beam", "50").splitlines()
+    total = sum(math.exp(float(line.split("\t")[2])) for line in lines)
+    assert 0 < total < 1.001
