@@ -27,7 +27,9 @@ def main() -> None:
 
 
 def show(steps: list[dict[str, Any]], evaluations: list[dict[str, Any]]) -> None:
-    table = Table("step", "minutes", "train, nats", "valid, nats", "valid, bpc")
+    of_text = "bpc" in evaluations[0]
+    measures = ["valid, bpc"] if of_text else ["valid, right", "valid, SER"]
+    table = Table("step", "minutes", "train, nats", "valid, nats", *measures)
     for evaluation in evaluations:
         before = [step["loss"] for step in steps if step["step"] <= evaluation["step"]]
         table.add_row(
@@ -35,7 +37,11 @@ def show(steps: list[dict[str, Any]], evaluations: list[dict[str, Any]]) -> None
             f"{evaluation['seconds'] / 60:.1f}",
             f"{before[-1]:.3f}" if before else "",
             f"{evaluation['nats']:.4f}",
-            f"{evaluation['bpc']:.3f}",
+            *(
+                [f"{evaluation['bpc']:.3f}"]
+                if of_text
+                else [f"{evaluation['accuracy']:.2%}", f"{evaluation['ser']:.2%}"]
+            ),
         )
     Console().print(table)
 

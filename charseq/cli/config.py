@@ -65,7 +65,7 @@ def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fal
 def schema(
     config: Annotated[
         Path | None,
-        typer.Argument(help="Print the schema for the task of this configuration."),
+        typer.Argument(help="Print the schema for the task of this configuration only."),
     ] = None,
 ) -> None:
     """Print the JSON Schema of a configuration, for editors and other tools.
@@ -75,7 +75,7 @@ def schema(
     from charseq.config import load_config
     from charseq.config.template import json_schema
 
-    _print(_json(json_schema(load_config(config).task if config else "lm")))
+    _print(_json(json_schema(load_config(config).task if config else None)))
 
 
 def _json(value: object) -> str:

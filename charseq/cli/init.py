@@ -60,7 +60,7 @@ def init(
         typer.echo(commented_config(source, task).encode(), nl=False)
         return
     yaml = commented_config(source, task, file)
-    schema = json.dumps(json_schema(task), indent=2, ensure_ascii=False) + "\n"
+    schema = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     try:
         with file.open("w" if force else "x", encoding="utf-8", newline="\n") as target:
             target.write(yaml)
