@@ -22,6 +22,7 @@ def diagnose(model: Model, batch: Any, state: State | None) -> str:
 
     The gradients that stand in the parameters are those of the last backward pass, not clipped.
     """
+    model.eval()  # the training is over; a dropout would look at something else
     lines = []
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():

@@ -128,7 +128,7 @@ class TrainingState:
             )
         if checkpoint.extra.get("fingerprint") != self.fingerprint:
             raise CharseqError(
-                f"{where}: the text, or how it is read and split, has changed since this run"
+                f"{where}: the data, or how it is read and split, has changed since this run"
                 " began; train in another folder with --run"
             )
         before, now = checkpoint.config.model_dump(), self.config.model_dump()

@@ -315,7 +315,7 @@ def test_a_wrong_path_leaves_no_folder(text: Path, tmp_path: Path) -> None:
     [
         ({"model__hidden_size": 13}, "model.hidden_size was 12 and is 13"),
         ({"train__seq_len": 10}, "train.seq_len was 11 and is 10"),
-        ({"data__split": [0.7, 0.2, 0.1]}, "the text, or how it is read and split, has changed"),
+        ({"data__split": [0.7, 0.2, 0.1]}, "the data, or how it is read and split, has changed"),
     ],
 )
 def test_resuming_with_another_network_or_text_is_refused(

@@ -1,0 +1,195 @@
+"""Training on pairs: the same loop, promises and files as for a text."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from charseq.config import config_from_json
+from charseq.config.schema import Seq2SeqConfig
+from charseq.errors import CharseqError, NotFiniteError
+from charseq.inference.load import load_seq2seq
+from charseq.models.checkpoint import read_checkpoint, write_checkpoint
+from charseq.training.events import Evaluated, Event, Started, Stopped
+from charseq.training.loop import train
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Every string of one to four of three letters, and its reverse: 120 pairs."""
+    strings = [""]
+    for string in strings:
+        if len(string) < 4:
+            strings += [string + letter for letter in "abc"]
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{s}\t{s[::-1]}\n" for s in strings[1:]), encoding="utf-8")
+    return path
+
+
+def settings(pairs: Path, **changes: Any) -> Seq2SeqConfig:
+    """A small run of 60 steps; a change is named section__setting."""
+    data: dict[str, Any] = {
+        "task": "seq2seq",
+        "data": {"train": str(pairs), "split": [0.8, 0.1, 0.1]},
+        "model": {"hidden_size": 8, "num_layers": 2, "dropout": 0.3, "weight_drop": 0.2},
+        "train": {
+            "batch_size": 5,
+            "max_steps": 60,
+            "learning_rate": 1e-2,
+            "warmup_steps": 4,
+            "eval_every": 20,
+            "save_every": 10,
+            "log_every": 7,
+            "average_decay": 0.9,
+            "scheduled_sampling": 0.2,
+        },
+    }
+    for name, value in changes.items():
+        section, setting = name.split("__")
+        data[section][setting] = value
+    config = config_from_json(data, where="the test")
+    assert isinstance(config, Seq2SeqConfig)
+    return config
+
+
+def run(config: Seq2SeqConfig, folder: Path, **options: Any) -> list[Event]:
+    return list(train(config, run=folder, device="cpu", **options))
+
+
+def evaluations(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["event"] == "evaluated"]
+
+
+def test_a_model_learns_to_reverse_strings_it_has_not_seen(pairs: Path, tmp_path: Path) -> None:
+    config = settings(
+        pairs,
+        model__hidden_size=32,
+        model__num_layers=1,
+        model__dropout=0.0,
+        model__weight_drop=0.0,
+        train__scheduled_sampling=0.0,
+        train__max_steps=300,
+        train__batch_size=16,
+        train__eval_every=100,
+    )
+    events = run(config, tmp_path / "run")
+    start, end = events[0], events[-1]
+    assert isinstance(start, Started)
+    assert (start.train_size, start.valid_size, start.unit) == (96, 12, "pairs")
+    assert start.steps_per_epoch == 6
+    assert isinstance(end, Stopped)
+    trained = load_seq2seq(tmp_path / "run")
+    score, judged = trained.evaluate(trained.split_pairs("test"))
+    assert score.accuracy >= 0.9
+    assert [one.prediction for one in judged if one.right] == [
+        one.example.source[::-1] for one in judged if one.right
+    ]
+
+
+def test_30_steps_and_30_more_are_60_bit_for_bit(pairs: Path, tmp_path: Path) -> None:
+    config = settings(pairs, model__copy=True, model__embedding_size=6, model__input_dropout=0.1)
+    run(config, tmp_path / "whole")
+    for step in (13, 41):
+        asked = iter(range(1000))
+        run(config, tmp_path / f"cut{step}", should_stop=lambda n=step, a=asked: next(a) >= n)
+        torch.manual_seed(step)
+        run(config, tmp_path / f"cut{step}", resume=True)
+        for name in ("last", "best"):
+            wanted = read_checkpoint(tmp_path / "whole" / f"{name}.safetensors").tensors
+            found = read_checkpoint(tmp_path / f"cut{step}" / f"{name}.safetensors").tensors
+            assert wanted.keys() == found.keys()
+            for key, tensor in wanted.items():
+                assert torch.equal(tensor, found[key]), key
+
+
+@pytest.mark.parametrize(
+    ("monitor", "key", "better"), [("loss", "nats", min), ("accuracy", "accuracy", max)]
+)
+def test_the_best_checkpoint_follows_the_monitored_value(
+    pairs: Path, tmp_path: Path, monitor: str, key: str, better: Any
+) -> None:
+    config = settings(
+        pairs,
+        train__monitor=monitor,
+        train__eval_every=10,
+        train__learning_rate=3e-2,
+        train__max_steps=120,
+        train__batch_size=16,
+        train__schedule="constant",
+        train__scheduled_sampling=0.0,
+        model__hidden_size=16,
+        model__num_layers=1,
+        model__dropout=0.0,
+        model__weight_drop=0.0,
+    )
+    events = run(config, tmp_path / "run")
+    found = evaluations(tmp_path / "run")
+    first_best = better(found, key=lambda line: line[key])
+    assert len({line[key] for line in found}) > 2
+    end = events[-1]
+    assert isinstance(end, Stopped)
+    assert end.best_step == first_best["step"]
+    score, _ = load_seq2seq(tmp_path / "run").evaluate(
+        load_seq2seq(tmp_path / "run").split_pairs("valid"), beam=1
+    )
+    assert getattr(score, key) == pytest.approx(first_best[key], rel=1e-6)
+    best = next(e for e in events if isinstance(e, Evaluated) and e.step == end.best_step)
+    assert end.best_score == best.score.summary()
+
+
+def test_an_evaluation_converts_no_more_sources_than_the_limit(pairs: Path, tmp_path: Path) -> None:
+    run(settings(pairs, train__eval_limit=3), tmp_path / "run")
+    assert {line["pairs"] for line in evaluations(tmp_path / "run")} == {3}
+
+
+def test_without_validation_pairs_there_is_nothing_to_wait_for(pairs: Path, tmp_path: Path) -> None:
+    events = run(settings(pairs, data__split=[1.0, 0.0, 0.0]), tmp_path / "run")
+    assert not any(isinstance(event, Evaluated) for event in events)
+    with pytest.raises(CharseqError, match=r"train\.patience needs validation data"):
+        run(settings(pairs, data__split=[1.0, 0.0, 0.0], train__patience=2), tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("encoder.lstm.weight_hh_l0_reverse", "the encoder's output at source step 0"),
+        ("encoder.bridge_h.0.weight", "the decoder's first h"),
+        ("decoder.lstm.bias_ih_l1", "h of the decoder's layer 1 at target step 0"),
+        ("decoder.output.bias", "the logits at target step 0"),
+    ],
+)
+def test_a_nan_is_traced_to_where_it_comes_from(
+    pairs: Path, tmp_path: Path, name: str, first: str
+) -> None:
+    config = settings(pairs, train__max_steps=10)
+    run(config, tmp_path / "run")
+    last = tmp_path / "run" / "last.safetensors"
+    checkpoint = read_checkpoint(last)
+    tensors = {key: tensor.clone() for key, tensor in checkpoint.tensors.items()}
+    tensors[f"model.{name}"].view(-1)[-1] = torch.nan
+    write_checkpoint(last, replace(checkpoint, tensors=tensors))
+    with pytest.raises(NotFiniteError) as caught:
+        run(settings(pairs, train__max_steps=20), tmp_path / "run", resume=True)
+    message = str(caught.value)
+    assert f"weights that are not finite: {name}" in message
+    assert f"first in the forward pass: {first}\n" in message
+
+
+def test_a_run_is_not_resumed_with_another_network_or_other_pairs(
+    pairs: Path, tmp_path: Path
+) -> None:
+    run(settings(pairs, train__max_steps=10), tmp_path / "run")
+    other = settings(pairs, train__max_steps=20, model__attention="dot", train__batch_size=6)
+    with pytest.raises(
+        CharseqError,
+        match=r"model\.attention was general and is dot; train\.batch_size was 5 and is 6",
+    ):
+        run(other, tmp_path / "run", resume=True)
+    with pairs.open("a", encoding="utf-8") as file:
+        file.write("aaaaa\taaaaa\n")
+    with pytest.raises(CharseqError, match="the data, or how it is read and split, has changed"):
+        run(settings(pairs, train__max_steps=20), tmp_path / "run", resume=True)
