@@ -35,11 +35,10 @@ def load(
     checkpoints = [_averaged(read_checkpoint(path)) for path in paths]
     models = [checkpoint.model().to(where) for checkpoint in checkpoints]
     first = checkpoints[0]
+    for path, checkpoint in zip(paths, checkpoints, strict=True):
+        if others and isinstance(checkpoint.config, LMConfig):
+            raise CharseqError(f"{path}: a language model; an ensemble is made of models of pairs")
     if isinstance(first.config, LMConfig):
-        if others:
-            raise CharseqError(
-                f"{paths[0]}: a language model; an ensemble is made of models of pairs"
-            )
         assert isinstance(models[0], LanguageModel)  # noqa: S101
         assert isinstance(first.vocab, Vocab)  # noqa: S101
         return TrainedLanguageModel(models[0], first.vocab, first.config, first.extra, paths[0])

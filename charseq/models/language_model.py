@@ -72,7 +72,8 @@ class LanguageModel(nn.Module):
     def loss(
         self, batch: Batch, state: State | None, label_smoothing: float = 0.0
     ) -> tuple[Tensor, int, State]:
-        """See ``SequenceModel.loss``."""
+        """The sum of the cross-entropy of every target of a batch, in nats; how many there are; and
+        the state behind it, detached, which the next batch goes on from."""
         if batch.starts_epoch:
             state = None
         inputs = torch.from_numpy(batch.inputs).to(self.device)

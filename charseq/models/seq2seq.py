@@ -130,9 +130,9 @@ class Seq2Seq(nn.Module):
     def loss(
         self, batch: PairBatch, state: None = None, label_smoothing: float = 0.0
     ) -> tuple[Tensor, int, None]:
-        """See ``SequenceModel.loss``: a sum over the target symbols, END included, in nats.
+        """The sum of the cross-entropy of every target symbol, END included, in nats; their count.
 
-        Nothing is carried from batch to batch: the state is None.
+        Nothing is carried from batch to batch: the state is None, before and after.
         """
         del state
         source, inputs, targets = (

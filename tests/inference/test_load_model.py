@@ -11,9 +11,10 @@ from charseq.config import config_from_json
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.inference.evaluate import evaluate
-from charseq.inference.load import load_language_model
+from charseq.inference.load import load, load_language_model
 from charseq.models.build import build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.text.symbols import PairVocab, Symbols
 from charseq.text.vocab import Vocab
 
 TEXT = "the cat sat on the mat\n" * 40
@@ -86,6 +87,23 @@ def test_a_missing_run_and_a_missing_device_are_named(tmp_path: Path) -> None:
         load_language_model(tmp_path)
     with pytest.raises(CharseqError, match="'gpu' is none of auto, cpu"):
         load_language_model(tmp_path, device="gpu")
+
+
+def test_an_ensemble_takes_no_language_model_wherever_it_stands(tmp_path: Path) -> None:
+    lm = save(tmp_path / "lm.safetensors", make_checkpoint(tmp_path))
+    config = config_from_json(
+        {"task": "seq2seq", "data": {"train": "none.tsv"}, "model": {"hidden_size": 8}},
+        where="a test",
+    )
+    vocab = PairVocab(Symbols("", ("a", "b")), Symbols("", ("c",)))
+    tensors = {
+        WEIGHTS + name: parameter.detach()
+        for name, parameter in build_model(config, vocab).named_parameters()
+    }
+    pairs = save(tmp_path / "pairs.safetensors", Checkpoint(config, vocab, tensors, {}))
+    for names in ((lm, pairs), (pairs, lm), (pairs, pairs, lm)):
+        with pytest.raises(CharseqError, match=r"lm\.safetensors: a language model; an"):
+            load(*names)
 
 
 def test_sampling_follows_the_run_unless_told_otherwise(tmp_path: Path) -> None:
