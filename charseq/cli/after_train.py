@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from charseq.inference.trained_lm import TrainedLanguageModel
     from charseq.inference.trained_seq2seq import TrainedSeq2Seq
+    from charseq.text.pairs import Example
 
 LONGEST = 400  # characters of a sample
 SHOWN = 8  # sources that are converted before the reader's eyes
@@ -29,8 +30,10 @@ def show_result(console: "Console", run: Path) -> None:
         _show_text(console, trained)
         more = [["sample", "--temperature", "0.5"], ["eval"], ["eval", "--text", "a line of yours"]]
     else:
-        source = _show_conversions(console, trained)
-        more = [["sample", source], ["sample", source, "--attention"], ["eval", "--errors", "5"]]
+        source = _source_arguments(trained, _show_conversions(console, trained))
+        more = [["sample", *source], ["eval", "--errors", "5"]]
+        if trained.config.model.attention != "none":
+            more.insert(1, ["sample", "--attention", *source])
     commands = [command_line(name, str(run), *rest) for name, *rest in more]
     console.print("\nnext:", *commands, sep="\n  ", markup=False, soft_wrap=True)
 
@@ -47,8 +50,8 @@ def _show_text(console: "Console", trained: "TrainedLanguageModel") -> None:
         console.print(Text(escape(line.expandtabs())), soft_wrap=True)
 
 
-def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> str:
-    """Convert some sources that were not trained on; gives the first of them."""
+def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Example]":
+    """Convert some sources that were not trained on; gives them."""
     from rich.table import Table
     from rich.text import Text
 
@@ -75,7 +78,21 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> str:
             Text("" if right else f"should be {escape(example.targets[0])}", style="dim"),
         )
     console.print(grid)
-    return next((e.source for e in examples if not e.features), examples[0].source)
+    return examples
+
+
+def _source_arguments(trained: "TrainedSeq2Seq", examples: "list[Example]") -> list[str]:
+    """One of the sources as `charseq sample` takes it: a plain one, if there is one."""
+    from charseq.text.symbols import SOURCE_UNKNOWN, TAG_SEPARATOR
+
+    def options(example: "Example") -> list[str]:
+        ids = trained.vocab.encode_source(example.source, example.features, unknown="replace")
+        tags = ["--features", TAG_SEPARATOR.join(example.features)] if example.features else []
+        replacing = ["--unknown", "replace"] if (ids == SOURCE_UNKNOWN).any() else []
+        return [*tags, *replacing, *(["--"] if example.source.startswith("-") else [])]
+
+    plainest = min(examples, key=lambda example: len(options(example)))
+    return [*options(plainest), plainest.source]
 
 
 def command_line(*arguments: str) -> str:

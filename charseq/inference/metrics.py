@@ -34,13 +34,15 @@ class Score:
         """exp(nats): among how many equally likely symbols the model is in doubt."""
         return _exp(self.nats)
 
-    def monitored(self, name: str) -> float:
-        """``loss`` or ``accuracy`` as a number that falls while the model gets better.
+    def monitored(self, name: str) -> tuple[float, float]:
+        """``loss`` or ``accuracy`` as a number that falls while the model gets better; then the
+        loss, which decides between equal ones.
 
         Raises:
             CharseqError: a text has no such measure.
         """
-        return _monitored({"loss": self.nats, "accuracy": -self.accuracy}, name, "a text")
+        measures = {"loss": self.nats, "accuracy": -self.accuracy}
+        return _monitored(measures, name, "a text"), self.nats
 
     def summary(self) -> str:
         """The score in a few words, for a line on a screen."""
@@ -87,14 +89,15 @@ class PairScore:
         """exp(nats): among how many equally likely symbols the model is in doubt."""
         return _exp(self.nats)
 
-    def monitored(self, name: str) -> float:
-        """``loss``, ``accuracy`` or ``ser`` as a number that falls while the model gets better.
+    def monitored(self, name: str) -> tuple[float, float]:
+        """``loss``, ``accuracy`` or ``ser`` as a number that falls while the model gets better;
+        then the loss, which decides between equal ones: all are 0 % right at first.
 
         Raises:
             CharseqError: there is no such measure.
         """
         measures = {"loss": self.nats, "accuracy": -self.accuracy, "ser": self.ser}
-        return _monitored(measures, name, "pairs")
+        return _monitored(measures, name, "pairs"), self.nats
 
     def summary(self) -> str:
         """The score in a few words, for a line on a screen."""

@@ -201,10 +201,11 @@ class _Training:
                 batch = self.batches.batch(progress.step)
                 raise NotFiniteError(self._diagnosis(batch, f"the validation loss is {score.nats}"))
             progress.evaluated_step = progress.step
-            value = score.monitored(settings.monitor)
+            value = list(score.monitored(settings.monitor))
             is_best = progress.best_value is None or value < progress.best_value
             if is_best:
                 progress.best_value, progress.best_step = value, progress.step
+                progress.monitor = settings.monitor
                 progress.best_score = score.summary()
                 progress.evaluations_since_best = 0
                 write_checkpoint(self.folder.best, self.state.weights())

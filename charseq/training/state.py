@@ -32,6 +32,7 @@ KEPT = (
     ("model", "copy"),
     ("train", "batch_size"),
     ("train", "seq_len"),
+    ("train", "seed"),
 )
 
 
@@ -41,7 +42,8 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
-    best_value: float | None = None  # of train.monitor; lower is better
+    monitor: str | None = None  # train.monitor, by which the best was chosen
+    best_value: list[float] | None = None  # of train.monitor, then the loss; lower is better
     best_score: str | None = None  # in words
     best_step: int | None = None
     evaluated_step: int = 0
@@ -51,6 +53,11 @@ class Progress:
     loss_sum: float = 0.0
     symbols: int = 0
     busy_seconds: float = 0.0
+
+    def forget_best(self) -> None:
+        """Values of another measure cannot be compared with those to come."""
+        self.monitor = self.best_value = self.best_score = self.best_step = None
+        self.evaluations_since_best = 0
 
 
 class TrainingState:
@@ -113,6 +120,8 @@ class TrainingState:
         if carried := under("state."):
             self.carried = (carried["h"], carried["c"])
         self.progress = Progress(**checkpoint.extra["progress"])
+        if self.progress.monitor != self.config.train.monitor:
+            self.progress.forget_best()
         torch.set_rng_state(checkpoint.tensors["random.cpu"])
         if self.device.type == "cuda" and "random.cuda" in checkpoint.tensors:
             torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], self.device)

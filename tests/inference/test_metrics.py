@@ -72,9 +72,9 @@ def test_a_pair_score_says_the_same_in_json() -> None:
 def test_what_is_monitored_falls_while_the_model_gets_better() -> None:
     worse, better = PairScore(1.0, 9, 0.5, 0.2, 4), PairScore(0.5, 9, 0.75, 0.1, 4)
     for name, value in (("loss", 0.5), ("accuracy", -0.75), ("ser", 0.1)):
-        assert better.monitored(name) == value < worse.monitored(name)
+        assert better.monitored(name) == (value, better.nats) < worse.monitored(name)
     text = Score(nats=1.5, accuracy=0.25, characters=10)
-    assert (text.monitored("loss"), text.monitored("accuracy")) == (1.5, -0.25)
+    assert (text.monitored("loss"), text.monitored("accuracy")) == ((1.5, 1.5), (-0.25, 1.5))
     with pytest.raises(CharseqError, match="a text cannot be measured by 'ser'; take loss or acc"):
         text.monitored("ser")
     with pytest.raises(CharseqError, match="pairs cannot be measured by 'bleu'"):

@@ -107,10 +107,11 @@ def test_30_steps_and_30_more_are_60_bit_for_bit(pairs: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("monitor", "key", "better"), [("loss", "nats", min), ("accuracy", "accuracy", max)]
+    ("monitor", "key", "sign"),
+    [("loss", "nats", 1), ("accuracy", "accuracy", -1), ("ser", "ser", 1)],
 )
 def test_the_best_checkpoint_follows_the_monitored_value(
-    pairs: Path, tmp_path: Path, monitor: str, key: str, better: Any
+    pairs: Path, tmp_path: Path, monitor: str, key: str, sign: int
 ) -> None:
     config = settings(
         pairs,
@@ -128,7 +129,7 @@ def test_the_best_checkpoint_follows_the_monitored_value(
     )
     events = run(config, tmp_path / "run")
     found = evaluations(tmp_path / "run")
-    first_best = better(found, key=lambda line: line[key])
+    first_best = min(found, key=lambda line: (sign * line[key], line["nats"]))
     assert len({line[key] for line in found}) > 2
     end = events[-1]
     assert isinstance(end, Stopped)
@@ -139,6 +140,28 @@ def test_the_best_checkpoint_follows_the_monitored_value(
     assert getattr(score, key) == pytest.approx(first_best[key], rel=1e-6)
     best = next(e for e in events if isinstance(e, Evaluated) and e.step == end.best_step)
     assert end.best_score == best.score.summary()
+
+
+def test_among_equally_right_the_lower_loss_is_better(pairs: Path, tmp_path: Path) -> None:
+    """At first nothing is right: patience must not run out while the loss falls."""
+    config = settings(pairs, train__eval_every=10, train__patience=2, train__learning_rate=2e-3)
+    events = run(config, tmp_path / "run")
+    found = evaluations(tmp_path / "run")
+    assert {line["accuracy"] for line in found} == {0.0}
+    losses = [line["nats"] for line in found]
+    assert losses == sorted(losses, reverse=True)
+    assert len(losses) == 6
+    assert all(line["is_best"] for line in found)
+    assert isinstance(events[-1], Stopped)
+    assert events[-1].best_step == 60
+
+
+def test_another_monitor_begins_its_own_comparison(pairs: Path, tmp_path: Path) -> None:
+    run(settings(pairs, train__monitor="loss"), tmp_path / "run")
+    longer = settings(pairs, train__monitor="ser", train__max_steps=80)
+    events = run(longer, tmp_path / "run", resume=True)
+    assert isinstance(events[-1], Stopped)
+    assert events[-1].best_step == 80
 
 
 def test_an_evaluation_converts_no_more_sources_than_the_limit(pairs: Path, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ class TrainConfig(Section):
     decay_patience: int = Field(
         1,
         ge=1,
-        description="plateau: evaluations without a better loss before a fall",
+        description="plateau: evaluations without a better `monitor` before a fall",
         json_schema_extra={"unit": "evaluations"},
     )
     beta1: float = Field(
@@ -153,7 +153,7 @@ class TrainConfig(Section):
     patience: int | None = Field(
         None,
         ge=1,
-        description="stop after so many evaluations without a better loss; null: never",
+        description="stop after so many evaluations without a better `monitor`; null: never",
         json_schema_extra={"unit": "evaluations"},
     )
     seed: int = Field(
