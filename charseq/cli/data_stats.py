@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from charseq.config.schema import LMConfig
     from charseq.text.stats import TextStats, TrainingStats
 
-PAIRS = (".tsv", ".tsv.gz")  # how the names of files of pairs end
+PAIR_FILES = (".tsv", ".tsv.gz")  # how their names end
 CONFIGS = (".yaml", ".yml")
 
 
@@ -27,13 +27,17 @@ def stats(
             help="A text, pairs in a .tsv or .tsv.gz file, dataset:NAME, or a .yaml configuration.",
         ),
     ],
+    as_pairs: Annotated[
+        bool, typer.Option("--pairs", help="Count a file as pairs, whatever its name.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count a text or pairs: symbols, lengths, and what is rare, strange or wrong.
 
     For a configuration also the parts that its data is cut into, what they have in common, and how
-    long an epoch is. A file of pairs has its sources in the first column, its targets in the
-    second, each a row of characters; for another, write a configuration.
+    long an epoch is. A file of pairs, whose name ends in .tsv or .tsv.gz or which --pairs
+    says to be one, has its sources in the first column, its targets in the second, each a row of
+    characters; for another, write a configuration.
 
     Example: charseq data stats charseq.yaml
     """
@@ -43,8 +47,10 @@ def stats(
     from charseq.config.schema import LMConfig
 
     console = Console(highlight=False)
-    config = load_config(Path(source)) if source.endswith(CONFIGS) else None
-    if isinstance(config, LMConfig) or (config is None and not source.endswith(PAIRS)):
+    named = source.endswith(CONFIGS) and not as_pairs
+    config = load_config(Path(source)) if named else None
+    as_pairs = as_pairs or source.endswith(PAIR_FILES)
+    if isinstance(config, LMConfig) or (config is None and not as_pairs):
         _text(console, source, config, as_json=as_json)
         return
     from charseq.cli.data_stats_pairs import show_pairs

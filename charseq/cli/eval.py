@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from charseq.cli.pipes import UnknownPolicy, quiet_interrupt, refuse_options
+from charseq.cli.pipes import PAIRS, TEXT, UnknownPolicy, quiet_interrupt, refuse_options
 
 if TYPE_CHECKING:
     from charseq.text.vocab import Unknown
-
-TEXT, PAIRS = "Language models", "Pairs"  # of options that one kind of model has alone
 
 
 class Split(Enum):
@@ -133,10 +131,21 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write every output to a tab-separated file with a header line.",
+            help="Write every output to a tab-separated file. It begins with a header line: a "
+            "configuration with source_column: source and target_column: reference reads its "
+            "pairs.",
             rich_help_panel=PAIRS,
         ),
     ] = None,
+    skip_errors: Annotated[
+        bool,
+        typer.Option(
+            "--skip-errors",
+            help="Leave out wrong lines of --data, such as duplicates, and say how many there are; "
+            "else they are refused, unless the run has data.errors: skip.",
+            rich_help_panel=PAIRS,
+        ),
+    ] = False,
 ) -> None:
     """Measure a trained model on the validation data of its run, or on a file.
 
@@ -169,6 +178,7 @@ def evaluate(
                     "--by": by,
                     "--errors": errors,
                     "--predictions": predictions,
+                    "--skip-errors": skip_errors,
                 },
                 "is for models of pairs; this run is a language model",
             )
@@ -178,10 +188,11 @@ def evaluate(
         from charseq.cli.eval_pairs import PairRequest, evaluate_pairs
 
         refuse_options(
-            {"-": source, "--text": text, "--window": window},
+            {"--text": text, "--window": window},
             "is for language models; this run converts pairs, which --data FILE names",
         )
         pairs = PairRequest(
+            argument=source,
             data=data,
             split=part,
             unknown=policy,
@@ -191,6 +202,7 @@ def evaluate(
             by=by.value if by else None,
             errors=errors,
             predictions=predictions,
+            skip_errors=skip_errors,
             as_json=as_json,
         )
         evaluate_pairs(trained, pairs)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from charseq.cli.eval_errors import show_errors, worst
-from charseq.cli.pipes import progress_bar, whole_file
+from charseq.cli.pipes import MANY, STANDARD_INPUT, progress_bar, show_note, whole_file
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
+from charseq.text.rows import WrongLinesError
 from charseq.text.symbols import TAG_SEPARATOR
 
 if TYPE_CHECKING:
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
     from charseq.text.pairs import Pairs
     from charseq.text.vocab import Unknown
 
-MANY = 50  # sources; fewer need no progress bar
 HEADER = ("source", "features", "prediction", "right", "edits", "log-probability", "reference")
 
 
 @dataclass(frozen=True)
 class PairRequest:
-    """What a person asks to measure; None is as the run says."""
+    """What a person asks to measure; None is as the run says.
 
+    Attributes:
+        argument: one behind the run, which only language models take.
+    """
+
+    argument: str | None
     data: str | None
     split: Literal["valid", "test"] | None
     unknown: "Unknown | None"
@@ -39,6 +44,7 @@ class PairRequest:
     by: Literal["length", "tag"] | None
     errors: int | None
     predictions: str | None
+    skip_errors: bool
     as_json: bool
 
 
@@ -48,18 +54,14 @@ def evaluate_pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
     Raises:
         CharseqError: options do not go together, or a file cannot be read or written.
     """
-    if request.data is not None and request.split is not None:
-        raise CharseqError("eval: choose one: --data or --split")
-    if request.by == "tag" and not trained.vocab.features:
-        raise CharseqError(
-            "--by tag: this model reads no tags; data.features_column of its training is null"
-        )
-    pairs = _pairs(trained, request)
+    _check(trained, request)
+    pairs, skipped = _pairs(trained, request)
     score, judged = _judge(trained, pairs, request)
     if request.predictions is not None:
         _write_predictions(request.predictions, judged)
     if request.as_json:
         report = _report(trained, request, score, judged, len(pairs.examples))
+        report["skipped"] = skipped
         typer.echo(json.dumps(report, indent=2))  # ASCII: harmless to a terminal
         return
     from rich.console import Console
@@ -73,14 +75,46 @@ def evaluate_pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
     _show_score(console, _facts(trained, request, score, judged, len(pairs.examples)))
 
 
-def _pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> "Pairs":
+def _check(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
+    """Refuse what does not go together."""
+    if request.argument == STANDARD_INPUT:
+        raise CharseqError(
+            "eval: '-' is a text for a language model; this run converts pairs, so name a file of "
+            "them as --data FILE"
+        )
+    if request.argument is not None:
+        raise CharseqError(
+            f"eval: '{escape(request.argument)}' is one argument too many; a file of pairs is "
+            "given as --data FILE, and `charseq sample` converts a source"
+        )
+    if request.data is not None and request.split is not None:
+        raise CharseqError("eval: choose one: --data or --split")
+    if request.skip_errors and request.data is None:
+        raise CharseqError("--skip-errors: is for the lines of another file; add --data FILE")
+    if request.by == "tag" and not trained.vocab.features:
+        raise CharseqError(
+            "--by tag: this model reads no tags; data.features_column of its training is null"
+        )
+
+
+def _pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> tuple["Pairs", dict[str, int]]:
+    """What to convert; and what was left out of a file, by reason."""
     if request.unknown is not None:
         data = trained.config.data.model_copy(update={"unknown": request.unknown})
         config = trained.config.model_copy(update={"data": data})
         trained = replace(trained, config=config)
-    if request.data is not None:
-        return trained.file_pairs(request.data)
-    return trained.split_pairs(request.split or "valid")
+    skipped: dict[str, int] = {}
+    if request.data is None:
+        return trained.split_pairs(request.split or "valid"), skipped
+    try:
+        pairs = trained.file_pairs(request.data, skip_errors=request.skip_errors, skipped=skipped)
+    except WrongLinesError as error:
+        advice = "correct them, or leave them out and count them with --skip-errors"
+        raise CharseqError(f"{error.listed}\n{advice}") from None
+    if skipped:
+        counts = ", ".join(f"{reason} {count:,}" for reason, count in skipped.items())
+        show_note(f"left out of {request.data}: {counts}")
+    return pairs, skipped
 
 
 def _judge(
@@ -121,7 +155,7 @@ def _unseen(trained: "TrainedSeq2Seq", judged: Sequence["Judged"]) -> tuple[int,
 
 
 def _write_predictions(file: str, judged: Sequence["Judged"]) -> None:
-    """A line a source; the right answers come last, so that pairs can be read from it again."""
+    """A header, then a line a source; the right answers come last, as ``further_targets`` reads."""
     with whole_file(file) as out:
         out.write(("\t".join(HEADER) + "\n").encode())
         for one in judged:

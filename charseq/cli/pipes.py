@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from charseq.config.schema import LMConfig
 
+TEXT, PAIRS = "Language models", "Pairs"  # headings of options that one kind of model has alone
+MANY = 50  # sources; fewer need no progress bar
 STANDARD_INPUT = "-"
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
@@ -156,6 +158,14 @@ def refuse_options(given: Mapping[str, object], why: str) -> None:
     for name, value in given.items():
         if value is not None and value is not False and value != []:
             raise CharseqError(f"{name}: {why}")
+
+
+def show_note(text: str) -> None:
+    """On standard error, yellow on a terminal; a hostile text cannot send it control characters."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(f"note: {escape(text)}", style="yellow"), soft_wrap=True)
 
 
 @contextmanager

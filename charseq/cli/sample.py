@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from charseq.cli.pipes import UnknownPolicy, quiet_interrupt, refuse_options
-
-TEXT, PAIRS = "Language models", "Pairs"  # of options that one kind of model has alone
+from charseq.cli.pipes import PAIRS, TEXT, UnknownPolicy, quiet_interrupt, refuse_options
 
 
 def sample(

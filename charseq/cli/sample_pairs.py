@@ -10,23 +10,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import typer
 
 from charseq.cli.pipes import (
+    MANY,
     STANDARD_INPUT,
     harmless,
     progress_bar,
     read_lines,
     refuse_options,
+    show_note,
     whole_file,
 )
 from charseq.errors import CharseqError
-from charseq.text.characters import escape
 from charseq.text.symbols import TAG_SEPARATOR, split_tags
 
 if TYPE_CHECKING:
     from charseq.inference.trained_seq2seq import Conversion, Output, TrainedSeq2Seq
     from charseq.reports.attention import Alignment
     from charseq.text.vocab import Unknown
-
-MANY = 50  # sources; fewer need no progress bar
 
 Source: TypeAlias = tuple[str, tuple[str, ...]]  # and its tags
 Write: TypeAlias = Callable[[str], object]
@@ -67,11 +66,9 @@ def write_targets(trained: "TrainedSeq2Seq", sources: list[str], request: PairRe
     _check(trained, sources, request)
     written = cut = 0
     with _destination(request) as out, _pictures(request) as pictures:
-        if request.as_json:
-            out("[")
         for conversion in _conversions(trained, sources, request):
             if request.as_json:
-                out(",\n " if written else "\n ")
+                out(",\n " if written else "[\n ")  # nothing before the first: it may fail
                 out(json.dumps(_record(conversion, request)))  # ASCII: harmless to a terminal
             else:
                 _write_lines(conversion, request, out, with_tags=bool(trained.vocab.features))
@@ -80,10 +77,10 @@ def write_targets(trained: "TrainedSeq2Seq", sources: list[str], request: PairRe
             written += 1
             cut += not conversion.outputs[0].finished
         if request.as_json:
-            out("\n]\n")
+            out("\n]\n" if written else "[\n]\n")
     if cut:
         longest = trained.config.data.max_target_length
-        _note(
+        show_note(
             f"{cut:,} of {written:,} targets had not ended after {longest:,} symbols "
             "(data.max_target_length) and were cut off"
         )
@@ -110,6 +107,9 @@ def _check(trained: "TrainedSeq2Seq", sources: list[str], request: PairRequest) 
     else:
         search = {"--beam": request.beam, "--length-penalty": request.length_penalty}
         refuse_options(search, "is for the search for the best; --temperature samples instead")
+    drawn = {"--attention": request.attention, "--attention-file": request.attention_file}
+    if not any(model.decoder.attention is not None for model in trained.models):
+        refuse_options(drawn, "there is none to draw; the run has `model.attention: none`")
     if request.attention and request.output_file is not None and not request.as_json:
         raise CharseqError(
             "--attention: draws on the terminal; with --output add --json, which has the numbers, "
@@ -174,7 +174,7 @@ def _converted(
     trained: "TrainedSeq2Seq", sources: Iterable[Source], request: PairRequest
 ) -> Iterator["Conversion"]:
     with_attention = request.attention or request.attention_file is not None
-    for conversion in trained.convert(
+    yield from trained.convert(
         sources,
         beam=request.beam,
         n_best=request.n_best,
@@ -185,12 +185,7 @@ def _converted(
         seed=request.seed,
         unknown=request.unknown,
         with_attention=with_attention,
-    ):
-        if with_attention and conversion.outputs[0].attention is None:
-            raise CharseqError(
-                "--attention: there is none to draw; the run has `model.attention: none`"
-            )
-        yield conversion
+    )
 
 
 def _with_bar(
@@ -303,11 +298,4 @@ def _pictures(request: PairRequest) -> Iterator[list["Alignment"] | None]:
     with whole_file(request.attention_file) as file:
         file.write(data)
     if missing:
-        _note(f"no font here has {missing}; .svg and .html leave that to who looks at them")
-
-
-def _note(text: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    Console(stderr=True).print(Text(f"note: {escape(text)}", style="yellow"), soft_wrap=True)
+        show_note(f"no font here has {missing}; .svg and .html leave that to who looks at them")

@@ -24,7 +24,7 @@ def reading_all(models: Sequence[Seq2Seq]) -> Iterator[None]:
     """Evaluation mode, and no gradients, for a while."""
     with ExitStack() as stack:
         for model in models:
-            stack.enter_context(reading(model))  # type: ignore[arg-type]  # begin differs
+            stack.enter_context(reading(model))
         yield
 
 

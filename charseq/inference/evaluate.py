@@ -18,7 +18,7 @@ from charseq.errors import CharseqError
 from charseq.inference.metrics import Score
 from charseq.lstm.cell import State
 from charseq.models.language_model import LanguageModel
-from charseq.models.protocol import SequenceModel
+from charseq.models.protocol import HasMode
 from charseq.text.vocab import Ids
 
 Progress = Callable[[int, int], object]  # characters scored so far, of how many
@@ -97,7 +97,7 @@ def _scorable(ids: Ids) -> int:
 
 
 @contextmanager
-def reading(model: SequenceModel) -> Iterator[None]:
+def reading(model: HasMode) -> Iterator[None]:
     """Evaluation mode, and no gradients, for a while."""
     training = model.training
     model.train(False)

@@ -50,7 +50,14 @@ def load(
             )
     assert isinstance(first.vocab, PairVocab)  # noqa: S101
     pair_models = tuple(model for model in models if isinstance(model, Seq2Seq))
-    return TrainedSeq2Seq(pair_models, first.vocab, first.config, first.extra, tuple(paths))
+    return TrainedSeq2Seq(
+        models=pair_models,
+        vocab=first.vocab,
+        config=first.config,
+        extra=first.extra,
+        paths=tuple(paths),
+        fingerprints=tuple(_fingerprint(checkpoint) for checkpoint in checkpoints),
+    )
 
 
 def load_language_model(
@@ -71,6 +78,11 @@ def load_seq2seq(
     if not isinstance(trained, TrainedSeq2Seq):
         raise CharseqError(f"{trained.path}: a language model; this needs a model of pairs")
     return trained
+
+
+def _fingerprint(checkpoint: Checkpoint) -> str | None:
+    noted = checkpoint.extra.get("fingerprint")
+    return noted if isinstance(noted, str) else None
 
 
 def _averaged(checkpoint: Checkpoint) -> Checkpoint:

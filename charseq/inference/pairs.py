@@ -1,8 +1,7 @@
-"""Turn sources into targets, thousands in input order, and measure how often that is right."""
+"""Measure how often models of pairs are right, and what they make of each source."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -10,20 +9,18 @@ import torch
 from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
+from charseq.inference.convert import TYPICAL_LENGTH, batches, convert
 from charseq.inference.ensemble import mean_log_probabilities, reading_all
 from charseq.inference.metrics import PairScore, edits
-from charseq.inference.search import Hypothesis, beam_search, sample
+from charseq.inference.search import Hypothesis
 from charseq.models.seq2seq import Seq2Seq
-from charseq.text.pair_batches import collate, pad
+from charseq.text.pair_batches import collate
 from charseq.text.pairs import Example, Pairs
 from charseq.text.symbols import END, PairVocab
 
 Progress = Callable[[int, int], object]  # sources done so far, of how many
 
-WINDOW = 4096  # sources that are sorted by length together
-TYPICAL_LENGTH = 64  # of a source; where they are longer, fewer stand side by side
 CHUNK_FLOATS = 1 << 22  # log-probabilities of a forward pass, about, whatever the targets' lengths
-SLACK = 10  # symbols beyond twice the longest right answer: what is longer is wrong anyhow
 LIMIT_SEED = 20_180_423  # of the permutation that ``limit`` takes the first examples of
 MOST_GROUPS = 12  # of a breakdown by length
 
@@ -63,88 +60,6 @@ class Group:
     ser: float
 
 
-def convert(
-    models: Sequence[Seq2Seq],
-    sources: Iterable[NDArray[np.int64]],
-    *,
-    beam: int = 1,
-    n_best: int = 1,
-    length_penalty: float = 0.0,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int = 0,
-    max_target_length: int = 200,
-    batch_size: int = 256,
-    with_attention: bool = False,
-) -> Iterator[tuple[int, list[Hypothesis]]]:
-    """Each source's number, from 0 on, and its hypotheses, in the order of ``sources``.
-
-    Sources of similar length stand in a batch together: up to 4096 are read ahead and sorted. The
-    first results come after one batch, as the first windows are smaller. Neither memory nor any
-    result depends on how many sources there are; ``sources`` may be endless.
-
-    Args:
-        beam, n_best, length_penalty, with_attention: as in ``search.beam_search``.
-        temperature: draw ``n_best`` hypotheses of each source instead, as ``search.sample`` with
-            ``top_k``, ``top_p`` and ``seed``; ``beam`` and ``length_penalty`` are not used then.
-        max_target_length: the most symbols of a finished hypothesis; one that has not ended then is
-            cut off behind the next symbol.
-        batch_size: hypotheses side by side, all sources' together; fewer where sources are long.
-
-    Raises:
-        CharseqError: as ``search.beam_search``; with the first result.
-    """
-    if batch_size < 1 or max_target_length < 1:
-        raise CharseqError(
-            "decoding: batch_size and max_target_length must be at least 1, not "
-            f"{batch_size} and {max_target_length}"
-        )
-    side_by_side = max(1, batch_size // max(1, n_best if temperature is not None else beam))
-
-    def decode(batch: list[tuple[int, NDArray[np.int64]]]) -> list[list[Hypothesis]]:
-        ids, lengths = pad([source for _, source in batch])
-        most = max_target_length + 1  # END is a step of its own
-        if temperature is None:
-            return beam_search(
-                models,
-                ids,
-                lengths,
-                beam=beam,
-                n_best=n_best,
-                length_penalty=length_penalty,
-                max_length=most,
-                with_attention=with_attention,
-            )
-        return sample(
-            models,
-            ids,
-            lengths,
-            numbers=[number for number, _ in batch],
-            seed=seed,
-            draws=n_best,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            max_length=most,
-            with_attention=with_attention,
-        )
-
-    numbered = enumerate(sources)
-    size, following = side_by_side, 0
-    while window := list(islice(numbered, size)):
-        done: dict[int, list[Hypothesis]] = {}
-        lengths = np.array([len(source) for _, source in window])
-        # The batch with the earliest source first: its result need not wait for the others.
-        for places in sorted(_batches(lengths, side_by_side), key=min):
-            batch = [window[place] for place in places]
-            done.update(zip((number for number, _ in batch), decode(batch), strict=True))
-            while following in done:
-                yield following, done.pop(following)
-                following += 1
-        size = max(side_by_side, min(2 * size, WINDOW))
-
-
 def evaluate_pairs(
     models: Sequence[Seq2Seq],
     vocab: PairVocab,
@@ -161,29 +76,27 @@ def evaluate_pairs(
 
     A prediction is right when it has the very symbols of one of the right answers. The loss is that
     of reading the right answers (teacher forcing); sums are in float64. Draws no random numbers and
-    leaves the models in the mode that they were in. Predictions are cut off at twice the longest
-    right answer of ``pairs`` and 10 symbols more, if ``max_target_length`` does not do it before:
-    a model that knows little yet would write on and on.
+    leaves the models in the mode that they were in. But for rounding, what becomes of a source does
+    not depend on the other pairs.
 
     Args:
         limit: judge so many examples only: the first of a fixed permutation, the same ones for the
             same number of examples, whatever they are.
-        beam, length_penalty, max_target_length, batch_size: as in ``convert``.
+        beam, length_penalty, max_target_length, batch_size: as in ``convert.convert``.
         progress: called after each example with how many are judged, and of how many.
 
     Raises:
-        CharseqError: there are no examples, ``limit`` is below 1, or as ``convert``.
+        CharseqError: there are no examples, ``limit`` is below 1, or as ``convert.convert``.
     """
     chosen = _chosen(len(pairs.examples), limit)
     first_row = np.empty(len(pairs.examples), dtype=np.int64)
     first_row[pairs.example_of[::-1]] = np.arange(len(pairs.example_of))[::-1]
-    longest_answer = int(pairs.target.lengths.max(initial=1))
     outputs = convert(
         models,
         (pairs.source[int(row)] for row in first_row[chosen]),
         beam=beam,
         length_penalty=length_penalty,
-        max_target_length=min(max_target_length, 2 * longest_answer + SLACK),
+        max_target_length=max_target_length,
         batch_size=batch_size,
     )
     judged: list[Judged] = []
@@ -265,18 +178,6 @@ def _chosen(count: int, limit: int | None) -> list[int]:
     return [int(i) for i in np.sort(permutation[:limit])]
 
 
-def _batches(lengths: NDArray[np.int64], most: int) -> list[list[int]]:
-    """Places of similar length together, at most so many, and fewer where they are long."""
-    order = np.argsort(-lengths, kind="stable")
-    batches, start = [], 0
-    while start < len(order):
-        longest = max(1, int(lengths[order[start]]))
-        size = max(1, min(most, most * TYPICAL_LENGTH // longest))
-        batches.append([int(place) for place in order[start : start + size]])
-        start += size
-    return batches
-
-
 def _cross_entropy(
     models: Sequence[Seq2Seq], pairs: Pairs, rows: NDArray[np.int64], batch_size: int
 ) -> tuple[float, int]:
@@ -287,7 +188,7 @@ def _cross_entropy(
     lengths = np.maximum(pairs.source.lengths[rows], pairs.target.lengths[rows])
     nats, symbols = 0.0, 0
     with reading_all(models):
-        for places in _batches(lengths, most):
+        for places in batches(lengths, most):
             batch = collate(pairs, rows[places])
             source, source_lengths, inputs, targets = (
                 torch.from_numpy(ids).to(device)

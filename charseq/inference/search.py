@@ -3,7 +3,8 @@
 B sources; P of them are still in the batch, each at its *place*. A place has W hypotheses side by
 side, its *columns*, best first: row p*W + w of the models' state is column w of place p. A
 hypothesis is one symbol longer after every step. What is decided is decided in float64, for each
-source alone: no result depends on what else is in the batch.
+source alone: no result depends on what else is in the batch, but for the rounding of the networks'
+products.
 """
 
 import math

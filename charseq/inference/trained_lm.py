@@ -15,6 +15,7 @@ from charseq.inference import evaluate as evaluation
 from charseq.inference.decode import generate_text, prompt_ids
 from charseq.inference.metrics import Score
 from charseq.models.language_model import LanguageModel
+from charseq.text.characters import escape
 from charseq.text.corpus import load_corpus
 from charseq.text.vocab import Ids, Unknown, Vocab
 
@@ -156,18 +157,39 @@ class TrainedLanguageModel:
         )
 
     def split_ids(self, split: Literal["valid", "test"], unknown: Unknown | None = None) -> Ids:
-        """The ids (n,) of a part of the text that ``config.data`` names, a memory map."""
+        """The ids (n,) of a part of the text that ``config.data`` names, a memory map.
+
+        Raises:
+            CharseqError: the part is empty, or a text cannot be used; or the part is a share of
+                ``data.text``, and the texts are not those of the training any more.
+        """
         data = self.config.data
-        if unknown is not None:
-            data = data.model_copy(update={"unknown": unknown})
-        corpus = load_corpus(data, self.vocab)
+        corpus = load_corpus(
+            data if unknown is None else data.model_copy(update={"unknown": unknown}), self.vocab
+        )
         ids = corpus.valid if split == "valid" else corpus.test
         if len(ids) == 0:
             raise CharseqError(
                 f"the run has no {split} text: its `data.split` gives it no share of the text;"
                 " name a file with --data"
             )
+        if getattr(data, f"{split}_text") is None and self._changed():
+            raise CharseqError(
+                f"{escape(data.text)}: the text, or how it is read and split, has changed since the"
+                f" training; its {split} part may hold what the model was trained on; name a file"
+                " that it was not with --data FILE"
+            )
         return ids
+
+    def _changed(self) -> bool:
+        """Whether the texts, which can be read, are others than those of the training."""
+        noted = self.extra.get("fingerprint")
+        if not isinstance(noted, str):
+            return False
+        try:
+            return load_corpus(self.config.data, self.vocab).fingerprint != noted
+        except CharseqError:  # a character that the training would have refused
+            return True
 
     def surprisal(
         self, text: str, *, after: str | None = None, unknown: Unknown | None = None

@@ -1,6 +1,6 @@
 """A trained model of pairs, or an ensemble of them, ready for use: it converts, and is judged."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from charseq.config.schema import Seq2SeqConfig
 from charseq.errors import CharseqError
-from charseq.inference import pairs as pairing
+from charseq.inference import convert as converting
 from charseq.inference.metrics import PairScore
-from charseq.inference.pairs import Judged, Progress
+from charseq.inference.pairs import Judged, Progress, evaluate_pairs
 from charseq.inference.search import Hypothesis
 from charseq.models.seq2seq import Seq2Seq
+from charseq.text.characters import escape
 from charseq.text.pairs import Pairs, load_pairs, read_pairs
 from charseq.text.symbols import PairVocab
 from charseq.text.vocab import Unknown
@@ -68,6 +69,7 @@ class TrainedSeq2Seq:
         config: the settings of the first; ``config.sample`` has the defaults below.
         extra: what the training of the first noted in its checkpoint.
         paths: the checkpoints' files.
+        fingerprints: of the pairs that each was trained on, and their parts; None: not noted.
     """
 
     models: tuple[Seq2Seq, ...]
@@ -75,6 +77,7 @@ class TrainedSeq2Seq:
     config: Seq2SeqConfig
     extra: dict[str, Any]
     paths: tuple[Path, ...]
+    fingerprints: tuple[str | None, ...]
 
     @property
     def step(self) -> int | None:
@@ -100,7 +103,7 @@ class TrainedSeq2Seq:
         """Turn sources into targets, in their order, as batches are finished.
 
         What is None is taken from ``config.sample``, and the arguments are those of
-        ``inference.pairs.convert``. A beam is never smaller than ``n_best``.
+        ``inference.convert.convert``. A beam is never smaller than ``n_best``.
 
         Raises:
             CharseqError: an argument is out of range, or a source is empty or holds a symbol that
@@ -120,7 +123,7 @@ class TrainedSeq2Seq:
                 yield ids
 
         done = 0
-        for index, hypotheses in pairing.convert(
+        for index, hypotheses in converting.convert(
             self.models,
             encoded(),
             beam=max(width, n_best),
@@ -136,16 +139,25 @@ class TrainedSeq2Seq:
             text, features, ids = waiting[index - done]
             outputs = [self._output(hypothesis) for hypothesis in hypotheses]
             yield Conversion(index, text, features, self.vocab.source_symbols(ids), outputs)
-            if index - done >= pairing.WINDOW:  # what is given out need not be kept
+            if index - done >= converting.WINDOW:  # what is given out need not be kept
                 del waiting[: index - done + 1]
                 done = index + 1
 
     def split_pairs(self, split: Literal["valid", "test"]) -> Pairs:
-        """A part of the pairs that ``config.data`` names.
+        """A part of the pairs that ``config.data`` names, which no model was trained on.
 
         Raises:
-            CharseqError: the part is empty, or a file cannot be used.
+            CharseqError: the part is empty, or a file cannot be used; the models were trained on
+                different pairs; or the part is a share of ``data.train``, and the pairs are not
+                those of the training any more.
         """
+        for path, fingerprint in zip(self.paths, self.fingerprints, strict=True):
+            if fingerprint != self.fingerprints[0]:
+                raise CharseqError(
+                    f"{path}: was not trained on the same pairs, split and read in the same way, as"
+                    f" {self.paths[0]}, and may have seen those that are to be judged; name a file"
+                    " that no model was trained on with --data FILE"
+                )
         corpus = load_pairs(self.config.data, self.vocab)
         pairs = corpus.valid if split == "valid" else corpus.test
         if len(pairs) == 0:
@@ -153,11 +165,36 @@ class TrainedSeq2Seq:
                 f"the run has no {split} pairs: its `data.split` gives it no share; name a file "
                 "with --data"
             )
+        is_share = getattr(self.config.data, split) is None
+        trained_on = self.fingerprints[0]
+        if is_share and trained_on is not None and trained_on not in corpus.same_parts:
+            raise CharseqError(
+                f"{escape(corpus.source)}: the pairs, or how they are read and split, have changed"
+                f" since the training; its {split} part may hold pairs that the model was trained"
+                " on; name a file that it was not with --data FILE"
+            )
         return pairs
 
-    def file_pairs(self, path: str) -> Pairs:
-        """The pairs of another file, read as the run's own are."""
-        return read_pairs(path, self.config.data, self.vocab)
+    def file_pairs(
+        self,
+        path: str,
+        *,
+        skip_errors: bool = False,
+        skipped: MutableMapping[str, int] | None = None,
+    ) -> Pairs:
+        """The pairs of another file, read as the run's own are.
+
+        Args:
+            skip_errors: leave out wrong lines, even if ``config.data.errors`` is "raise".
+            skipped: is given how many lines or answers were left out, by reason.
+
+        Raises:
+            CharseqError: the file cannot be used, or no pair is left of it.
+        """
+        data = self.config.data
+        if skip_errors:
+            data = data.model_copy(update={"errors": "skip"})
+        return read_pairs(path, data, self.vocab, skipped)
 
     def evaluate(
         self,
@@ -170,7 +207,7 @@ class TrainedSeq2Seq:
     ) -> tuple[PairScore, list[Judged]]:
         """Score the models on pairs; see ``inference.pairs.evaluate_pairs``."""
         defaults = self.config.sample
-        return pairing.evaluate_pairs(
+        return evaluate_pairs(
             self.models,
             self.vocab,
             pairs,

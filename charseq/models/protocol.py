@@ -1,4 +1,4 @@
-"""What decoding knows of a language model, so that any other can take its place."""
+"""What inference knows of a model, so that any other can take its place."""
 
 from typing import Any, Protocol
 
@@ -8,10 +8,21 @@ from torch import Tensor
 from charseq.lstm.cell import State
 
 
-class SequenceModel(Protocol):
-    """T: time steps, B: sequences side by side, V: symbols of the vocabulary."""
+class HasMode(Protocol):
+    """As every ``nn.Module``: training, where dropout is on, or evaluation."""
 
     training: bool
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch between the two."""
+        ...
+
+
+class SequenceModel(HasMode, Protocol):
+    """A language model, which writes symbol after symbol.
+
+    T: time steps, B: sequences side by side, V: symbols of the vocabulary.
+    """
 
     @property
     def device(self) -> torch.device:
@@ -26,10 +37,6 @@ class SequenceModel(Protocol):
     @property
     def vocab_size(self) -> int:
         """V, the width of the logits."""
-        ...
-
-    def train(self, mode: bool = True) -> Any:
-        """Switch between training and evaluation, as every ``nn.Module``."""
         ...
 
     def begin(self, prompt: Tensor) -> tuple[Tensor, State]:

@@ -4,11 +4,11 @@ import gc
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from charseq.text.datasets import source_path
 from charseq.text.ragged import Int64s, Ragged
 from charseq.text.rows import Mistakes, Rows, read_rows
 from charseq.text.symbols import PairVocab, Symbols, count_symbols
+from charseq.text.vocab import Unknown
 
 FORMAT = 1  # raise it when the same files and settings come to give other ids or parts
 PARTS = ("train", "valid", "test")
@@ -69,6 +70,7 @@ class PairCorpus:
         train, valid, test: may be empty, but for ``train``.
         fingerprint: sha256, in hex, of all that decides the ids and the parts: the files' bytes,
             the settings of ``data``, the vocabulary.
+        same_parts: the fingerprints of the same rows in each part: ``data.unknown`` may differ.
         source: ``data.train`` as the configuration names it.
         skipped: how many lines or answers were left out, by reason (``data.errors: skip``).
         seen: how many different sources of ``valid`` and of ``test`` stand in ``train`` too. Only
@@ -80,6 +82,7 @@ class PairCorpus:
     valid: Pairs
     test: Pairs
     fingerprint: str
+    same_parts: frozenset[str]
     source: str
     skipped: Mapping[str, int]
     seen: Mapping[str, int]
@@ -131,24 +134,34 @@ def load_pairs(data: PairDataConfig, vocab: PairVocab | None = None) -> PairCorp
         if not len(pairs[part]):
             raise no_pairs(name)
     train = _sources(pairs["train"])
-    settings = data.model_dump(mode="json", exclude=set(PARTS))
     digests = {part: rows.sha256 for part, rows in files.items()}
-    decisive = json.dumps([FORMAT, digests, settings, vocab.to_json()])
+    fingerprints = {
+        unknown: _fingerprint(digests, data.model_copy(update={"unknown": unknown}), vocab)
+        for unknown in get_args(Unknown)
+    }
     return PairCorpus(
         vocab=vocab,
         **pairs,
-        fingerprint=hashlib.sha256(decisive.encode()).hexdigest(),
+        fingerprint=fingerprints[data.unknown],
+        same_parts=frozenset(fingerprints.values()),
         source=data.train,
         skipped=dict(mistakes.count),
         seen={part: len(train & _sources(pairs[part])) for part in ("valid", "test")},
     )
 
 
-def read_pairs(source: str, data: PairDataConfig, vocab: PairVocab) -> Pairs:
+def read_pairs(
+    source: str,
+    data: PairDataConfig,
+    vocab: PairVocab,
+    skipped: MutableMapping[str, int] | None = None,
+) -> Pairs:
     """The pairs of one more file, read as ``data`` says, with a trained model's vocabulary.
 
     Args:
         source: a path, or ``dataset:NAME/FILE``.
+        skipped: is given how many lines or answers were left out, by reason, even where no pair is
+            left (``data.errors: skip``).
 
     Raises:
         CharseqError: as ``load_pairs``.
@@ -158,6 +171,8 @@ def read_pairs(source: str, data: PairDataConfig, vocab: PairVocab) -> Pairs:
     pairs = _encode(rows, _same_reading(vocab, data), data, mistakes)
     if data.errors == "raise":
         mistakes.refuse()
+    if skipped is not None:
+        skipped.update(mistakes.count)
     if not len(pairs):
         raise no_pairs(source)
     return pairs
@@ -187,6 +202,12 @@ def gather(rows: Rows) -> tuple[list[Example], Int64s]:
 def no_pairs(source: str) -> CharseqError:
     """The error for a file, as the user calls it, of which nothing is left."""
     return CharseqError(f"{escape(source)}: there are no pairs left in it; take other data")
+
+
+def _fingerprint(digests: Mapping[str, str], data: PairDataConfig, vocab: PairVocab) -> str:
+    settings = data.model_dump(mode="json", exclude=set(PARTS))
+    decisive = json.dumps([FORMAT, digests, settings, vocab.to_json()])
+    return hashlib.sha256(decisive.encode()).hexdigest()
 
 
 def _sources(pairs: Pairs) -> set[str]:

@@ -44,6 +44,15 @@ EMPTY: dict[Side, Reason] = {"source": "empty source", "target": "empty target"}
 LONG: dict[Side, Reason] = {"source": "long source", "target": "long target"}
 
 
+class WrongLinesError(CharseqError):
+    """Lines of a file of pairs that cannot be used; ``listed`` tells the first of them."""
+
+    def __init__(self, listed: str) -> None:
+        advice = "correct them, or set `data.errors: skip` to leave them out and count them"
+        super().__init__(f"{listed}\n{advice}")
+        self.listed = listed
+
+
 @dataclass
 class Mistakes:
     """What is wrong with the lines of some files.
@@ -62,13 +71,12 @@ class Mistakes:
             self.first.append(f"{where}: {why}")
 
     def refuse(self) -> None:
-        """Raise a CharseqError that lists the first mistakes, if there is any."""
+        """Raise a WrongLinesError that lists the first mistakes, if there is any."""
         if not self.first:
             return
         others = self.count.total() - len(self.first)
         more = [f"and {others:,} more"] if others else []
-        advice = "correct them, or set `data.errors: skip` to leave them out and count them"
-        raise CharseqError("\n".join([*self.first, *more, advice]))
+        raise WrongLinesError("\n".join([*self.first, *more]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +123,8 @@ def read_rows(path: Path, data: PairDataConfig, mistakes: Mistakes) -> Rows:
     is left out alone, so that other answers in its line count.
 
     Raises:
-        CharseqError: the file cannot be read, is a damaged archive, is not UTF-8, or has not the
-            columns that the settings name.
+        CharseqError: the file cannot be read, is a damaged archive, is not UTF-8, has not the
+            columns that the settings name, or has no tab at all (``data.errors: raise``).
     """
     name = escape(str(path))
     text, sha256 = _read(path, name)
@@ -125,6 +133,11 @@ def read_rows(path: Path, data: PairDataConfig, mistakes: Mistakes) -> Rows:
         lines.pop()
     if not lines:
         raise CharseqError(f"{name}: the file is empty; a line for each pair should be in it")
+    if data.errors == "raise" and "\t" not in text:  # a text perhaps: one message, not a million
+        raise CharseqError(
+            f"{name}:1: there is no tab between a source and a target, in this line or any other; "
+            "take a file of pairs, or put a tab between the two in each line"
+        )
     columns = _find_columns(lines[0], data, name)
     rows = Rows(name, [], [], [], [], sha256)
     line_of: dict[Pair, int] = {}

@@ -68,6 +68,22 @@ def test_a_file_of_pairs_is_counted_and_its_wrong_lines_named() -> None:
     assert " ".join(symbols) == "'a' 3 'b' 3 'c' 1 'd' 1 '한' 1"
 
 
+def test_pairs_may_have_any_name() -> None:
+    for name in ("pairs.txt", "pairs.yaml"):
+        Path(name).write_text(PAIRS, encoding="utf-8")
+        assert stats(name, "--pairs").splitlines()[0] == name
+        report, expected = (
+            json.loads(stats(*arguments, "--json"))
+            for arguments in ((name, "--pairs"), ("pairs.tsv",))
+        )
+        assert report.pop("source") == name
+        assert expected.pop("source") == "pairs.tsv"
+        mistakes = [line.replace(name, "pairs.tsv") for line in report.pop("mistakes")]
+        assert mistakes == expected.pop("mistakes")
+        assert report == expected
+    assert "characters" in json.loads(stats("pairs.txt", "--json"))
+
+
 def test_spaces_between_symbols_are_noticed() -> None:
     Path("words.tsv").write_text("ab\tone word\ncd\tan other\n")
     assert "separator" not in stats("words.tsv")

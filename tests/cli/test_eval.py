@@ -176,8 +176,13 @@ def test_texts_that_cannot_be_scored(run_folder: str, tmp_path: Path) -> None:
 
 
 def test_options_for_pairs_are_refused(run_folder: str) -> None:
-    for option, value in (("--beam", "2"), ("--by", "length"), ("--errors", "1")):
-        message = refused(run_folder, option, value)
+    for option, *value in (
+        ("--beam", "2"),
+        ("--by", "length"),
+        ("--errors", "1"),
+        ("--skip-errors",),
+    ):
+        message = refused(run_folder, option, *value)
         assert message == f"{option}: is for models of pairs; this run is a language model"
 
 

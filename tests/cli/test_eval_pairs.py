@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 
 from charseq.cli.eval import evaluate
 from charseq.cli.eval_errors import show_errors
+from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.inference.load import load
 from charseq.inference.pairs import Judged
 from charseq.inference.trained_seq2seq import TrainedSeq2Seq
-from charseq.text.pairs import Example
+from charseq.text.pairs import Example, read_pairs
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -166,6 +167,48 @@ def test_a_file_with_several_answers_tags_and_strangers(phones: str, tmp_path: P
     assert "no such file" in refused(phones, "--data", str(tmp_path / "none.tsv"))
 
 
+def test_wrong_lines_of_a_file_are_refused_or_left_out_and_counted(
+    half: str, tmp_path: Path
+) -> None:
+    data, good = tmp_path / "wro\x1bng.tsv", tmp_path / "good.tsv"
+    good.write_text("ab\tba\ncab\tbac\n")
+    data.write_text(f"ab\tba\nab\tba\nno tab\na\t{'a' * 99}\nab\tba\ncab\tbac\n")
+    message = refused(half, "--data", str(data)).split("\n")
+    assert [line.split(":")[1] for line in message[:-1]] == ["2", "3", "4", "5"]
+    assert message[-1] == "correct them, or leave them out and count them with --skip-errors"
+    runner = CliRunner(env={"COLUMNS": "80"})
+    arguments = [half, "--data", str(data), "--skip-errors", "--json"]
+    result = runner.invoke(app, arguments, catch_exceptions=False)
+    folder = str(tmp_path)
+    assert result.stderr == (
+        f"note: left out of {folder}/wro\\x1bng.tsv: duplicate 2, no tab 1, long target 1\n"
+    )
+    report = json.loads(result.stdout)
+    assert report.pop("skipped") == {"duplicate": 2, "no tab": 1, "long target": 1}
+    expected = json.loads(run(half, "--data", str(good), "--skip-errors", "--json"))
+    assert expected.pop("skipped") == {}
+    assert (report.pop("data"), expected.pop("data")) == (str(data), str(good))
+    assert report == expected
+    assert report["pairs"] == 2
+
+
+def test_pairs_are_read_again_from_predictions(phones: str, tmp_path: Path) -> None:
+    data, out = str(Path(phones) / "more.tsv"), tmp_path / "out.tsv"
+    run(phones, "--data", data, "--predictions", str(out))
+    trained = load_pairs(phones)
+    again = PairDataConfig(
+        train=str(out),
+        source_column="source",
+        target_column="reference",
+        features_column="features",
+        further_targets=True,
+        target_separator=" ",
+    )
+    examples = read_pairs(str(out), again, trained.vocab).examples
+    assert examples == trained.file_pairs(data).examples
+    assert examples[0] == Example("ab", ("N", "PL"), ("a b", "a a"))
+
+
 def test_groups_by_length_and_by_tag(half: str, phones: str) -> None:
     lines = [line.split() for line in run(half, "--by", "length").splitlines()]
     groups = [line for line in lines if line and line[0].isdigit()]
@@ -255,7 +298,9 @@ def test_what_does_not_go_together_is_refused(half: str, tmp_path: Path) -> None
         (["--data", "f", "--split", "test"], "choose one: --data or --split"),
         (["--text", "a"], "--text: is for language models; this run converts pairs"),
         (["--window", "3"], "--window: is for language models"),
-        (["-"], "-: is for language models"),
+        (["-"], "eval: '-' is a text for a language model; this run converts pairs, so name a "),
+        (["foo"], "eval: 'foo' is one argument too many; a file of pairs is given as --data FILE"),
+        (["--skip-errors"], "--skip-errors: is for the lines of another file; add --data FILE"),
         (["--split", "test"], "the run has no test pairs"),
         (["--predictions", str(tmp_path)], "is a folder"),
     ):

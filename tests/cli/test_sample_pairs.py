@@ -236,7 +236,24 @@ def test_the_alignment_as_a_file(letters: str, tmp_path: Path) -> None:
 
 def test_a_model_without_attention_has_none_to_draw(tmp_path: Path) -> None:
     folder = make_run(tmp_path, attention="none")
-    assert "`model.attention: none`" in refused(folder, "ab", "--attention")
+    output = tmp_path / "out.json"
+    output.write_text("of yesterday")
+    for option in (("--attention",), ("--attention-file", str(tmp_path / "a.svg"))):
+        for others in ((), ("--json",), ("--json", "--output", str(output))):
+            arguments = [folder, "ab", *option, *others]
+            result = CliRunner().invoke(app, arguments)
+            assert str(result.exception) == (
+                f"{option[0]}: there is none to draw; the run has `model.attention: none`"
+            )
+            assert result.stdout == ""
+    assert output.read_text() == "of yesterday"
+
+
+def test_a_source_that_cannot_be_read_leaves_no_half_a_list(letters: str) -> None:
+    for arguments in ([letters, "X"], [letters, "a", "X"], [letters, "-"]):
+        result = CliRunner().invoke(app, [*arguments, "--json"], input="X\n")
+        assert "'X' (U+0058" in str(result.exception)
+        assert result.stdout == ""
 
 
 def test_what_does_not_go_together_is_refused(letters: str, phones: str) -> None:

@@ -33,10 +33,25 @@ def test_the_walk_through_of_pairs_can_be_walked(tmp_path: Path) -> None:
                 "train.max_steps=[0-9]+", "train.max_steps=3", f"{command} {SHORTER}"
             )
         result = subprocess.run(
-            ["sh", "-c", shortened], cwd=tmp_path, env=environment, capture_output=True, text=True
+            ["/bin/sh", "-c", shortened],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
         seen += result.stdout
+    python = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "pairs.md").read_text(), re.S)
+    assert python
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", python[1]],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 3  # n_best
     assert "15,994" in seen  # pairs, by `data stats`; six stand there with a tag and without
     assert (tmp_path / "runs" / "pairs" / "best.safetensors").exists()
     targets = (tmp_path / "targets.txt").read_text().splitlines()

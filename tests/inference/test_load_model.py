@@ -14,6 +14,7 @@ from charseq.inference.evaluate import evaluate
 from charseq.inference.load import load, load_language_model
 from charseq.models.build import build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.text.corpus import load_corpus
 from charseq.text.symbols import PairVocab, Symbols
 from charseq.text.vocab import Vocab
 
@@ -140,6 +141,32 @@ def test_scores_are_those_of_the_part_of_the_text(tmp_path: Path) -> None:
     assert trained.evaluate(window=7) == expected
     with pytest.raises(CharseqError, match=r"no test text: its `data.split` gives it no share"):
         trained.evaluate(split="test")
+
+
+def test_a_text_that_changed_since_the_training_is_not_split_again(tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("a cat\n")
+    own = str(tmp_path / "own.txt")
+    checkpoint = make_checkpoint(tmp_path, data={"test_text": own, "unknown": "error"})
+    assert isinstance(checkpoint.config, LMConfig)
+    assert isinstance(checkpoint.vocab, Vocab)
+    fingerprint = load_corpus(checkpoint.config.data, checkpoint.vocab).fingerprint
+    path = save(tmp_path / "a.safetensors", replace(checkpoint, extra={"fingerprint": fingerprint}))
+    silent = load_language_model(save(tmp_path / "b.safetensors", checkpoint))
+    trained = load_language_model(path)
+    held_out = len(trained.split_ids("valid"))
+    assert held_out == len(TEXT) - int(0.8 * len(TEXT))
+    assert len(trained.split_ids("valid", "skip")) == held_out  # how it is read is no matter
+    for changed in (TEXT + "the cat\n", TEXT + "the µcat\n"):
+        (tmp_path / "text.txt").write_text(changed, encoding="utf-8")
+        with pytest.raises(CharseqError) as caught:
+            trained.split_ids("valid", "skip")
+        assert str(caught.value) == (
+            f"{tmp_path / 'text.txt'}: the text, or how it is read and split, has changed since the"
+            " training; its valid part may hold what the model was trained on; name a file that it"
+            " was not with --data FILE"
+        )
+        assert len(trained.split_ids("test", "skip")) == 6  # a text of its own
+        assert len(silent.split_ids("valid", "skip")) > held_out  # nothing is known
 
 
 def test_characters_that_the_model_never_saw(tmp_path: Path) -> None:

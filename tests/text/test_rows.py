@@ -273,6 +273,22 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
         read(path, "a\tb\n")
 
 
+def test_a_text_is_told_once_that_it_holds_no_pairs(tsv: Path) -> None:
+    for content in ("a\n\nb c\n" * 999, "a", "\n"):
+        with pytest.raises(CharseqError) as caught:
+            read(tsv, content)
+        assert str(caught.value) == (
+            f"{tsv}:1: there is no tab between a source and a target, in this line or any other; "
+            "take a file of pairs, or put a tab between the two in each line"
+        )
+    with pytest.raises(CharseqError, match="in this line or any other"):
+        read(tsv, "source\na\n", source_column="source", target_column="target")
+    found, mistakes = read(tsv, "a\n\nb\n", errors="skip")
+    assert (found, mistakes.count) == ([], {"no tab": 2, "empty line": 1})
+    found, mistakes = read(tsv, "a\nb\tc\nd\n")
+    assert (found, mistakes.count) == ([(2, "b", (), "c")], {"no tab": 2})
+
+
 def test_bytes_that_are_not_utf8_are_named_with_their_line(tsv: Path) -> None:
     content = "a\té\nb\t".encode() + b"\xe9\n"
     for packed in (content, gzip.compress(content)):

@@ -1,0 +1,118 @@
+"""A model, or an ensemble, is judged on pairs that it was not trained on."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charseq.config import config_from_json
+from charseq.config.schema import Seq2SeqConfig
+from charseq.errors import CharseqError
+from charseq.inference.load import load_seq2seq
+from charseq.models.build import build_model
+from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.text.pairs import load_pairs
+
+LINES = [f"{a}{b}\t{b}{a}" for a in "abcdef" for b in "abcdef"]
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("\n".join(LINES) + "\n")
+    return path
+
+
+def make_run(pairs: Path, name: str, *, extra: dict[str, Any] | None = None, **data: Any) -> str:
+    """A model with random weights; its checkpoint is what training on the pairs would leave."""
+    settings = {"train": str(pairs), "split": [0.6, 0.2, 0.2], **data}
+    config = config_from_json(
+        {"task": "seq2seq", "data": settings, "model": {"hidden_size": 8}}, where="a test"
+    )
+    assert isinstance(config, Seq2SeqConfig)
+    corpus = load_pairs(config.data)
+    tensors = {
+        WEIGHTS + name: parameter.detach()
+        for name, parameter in build_model(config, corpus.vocab).named_parameters()
+    }
+    path = pairs.parent / f"{name}.safetensors"
+    extra = {"fingerprint": corpus.fingerprint} if extra is None else extra
+    write_checkpoint(path, Checkpoint(config, corpus.vocab, tensors, extra))
+    return str(path)
+
+
+def test_an_ensemble_is_not_judged_on_what_a_member_was_trained_on(pairs: Path) -> None:
+    same = [make_run(pairs, name) for name in ("one", "two")]
+    moved = make_run(pairs, "moved", split_seed=1)
+    silent = make_run(pairs, "silent", extra={})
+    sources = [one.source for one in load_seq2seq(*same).split_pairs("valid").examples]
+    assert sources == [one.source for one in load_seq2seq(same[0]).split_pairs("valid").examples]
+    assert len(sources) == 7
+    for other in (moved, silent):
+        mixed = load_seq2seq(*same, other)
+        for split in ("valid", "test"):
+            with pytest.raises(CharseqError) as caught:
+                mixed.split_pairs(split)
+            assert str(caught.value) == (
+                f"{other}: was not trained on the same pairs, split and read in the same way, as"
+                f" {same[0]}, and may have seen those that are to be judged; name a file that no"
+                " model was trained on with --data FILE"
+            )
+        (pairs.parent / "more.tsv").write_text("aab\tbaa\n")
+        assert len(mixed.file_pairs(str(pairs.parent / "more.tsv"))) == 1
+        assert [one.source for one in mixed.convert(["ab", "f"])] == ["ab", "f"]
+
+
+def test_pairs_that_changed_since_the_training_are_not_split_again(pairs: Path) -> None:
+    (pairs.parent / "valid.tsv").write_text("aab\tbaa\n")
+    run = make_run(pairs, "run", valid=str(pairs.parent / "valid.tsv"))
+    trained = load_seq2seq(run)
+    assert trained.fingerprints == (trained.extra["fingerprint"],)
+    assert len(trained.split_pairs("test")) == 7
+    for damaged in ({}, {"fingerprint": 7}):
+        silent = load_seq2seq(make_run(pairs, "silent", extra=damaged))
+        assert silent.fingerprints == (None,)
+    pairs.write_text("\n".join([*LINES, "abc\tcba"]) + "\n")
+    with pytest.raises(CharseqError) as caught:
+        trained.split_pairs("test")
+    assert str(caught.value) == (
+        f"{pairs}: the pairs, or how they are read and split, have changed since the training; its"
+        " test part may hold pairs that the model was trained on; name a file that it was not with"
+        " --data FILE"
+    )
+    assert len(trained.split_pairs("valid")) == 1  # a file of its own
+    assert len(silent.split_pairs("test")) > 0  # nothing is known
+    pairs.unlink()
+    with pytest.raises(CharseqError, match=r"pairs\.tsv"):
+        trained.split_pairs("test")
+
+
+def test_another_treatment_of_unknown_symbols_changes_no_part(pairs: Path) -> None:
+    pairs.write_text("\n".join([*LINES, "aé\te", "bê\te"]) + "\n")
+    trained = load_seq2seq(make_run(pairs, "run", min_count=2))
+    before = [one.source for one in trained.split_pairs("valid").examples]
+    for unknown in ("skip", "replace"):
+        data = trained.config.data.model_copy(update={"unknown": unknown})
+        other = replace(trained, config=trained.config.model_copy(update={"data": data}))
+        found = [one.source for one in other.split_pairs("valid").examples]
+        assert found == before
+
+
+def test_wrong_lines_of_another_file_are_left_out_when_asked(pairs: Path) -> None:
+    trained = load_seq2seq(make_run(pairs, "run"))
+    more = pairs.parent / "more.tsv"
+    more.write_text("ab\tba\nno tab\n\tempty\nab\tba\n\nalone\n")
+    counts: dict[str, int] = {}
+    with pytest.raises(CharseqError, match=r"more\.tsv:2: there is no tab"):
+        trained.file_pairs(str(more), skipped=counts)
+    assert counts == {}
+    left = trained.file_pairs(str(more), skip_errors=True, skipped=counts)
+    assert [one.source for one in left.examples] == ["ab"]
+    assert counts == {"no tab": 2, "empty source": 1, "duplicate": 1, "empty line": 1}
+    assert len(trained.file_pairs(str(more), skip_errors=True)) == 1
+    more.write_text("ab\n")
+    counts = {}
+    with pytest.raises(CharseqError, match="there are no pairs left"):
+        trained.file_pairs(str(more), skip_errors=True, skipped=counts)
+    assert counts == {"no tab": 1}
