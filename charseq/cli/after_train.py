@@ -57,6 +57,7 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
 
     from charseq.text.characters import escape
     from charseq.text.pairs import load_pairs
+    from charseq.text.symbols import TAG_SEPARATOR
 
     corpus = load_pairs(trained.config.data, trained.vocab)
     pairs = next((part for part in (corpus.test, corpus.valid) if len(part)), corpus.train)
@@ -72,7 +73,7 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
         right = written in example.targets
         grid.add_row(
             Text(escape(example.source)),
-            Text(escape(" ".join(example.features)), style="dim"),
+            Text(escape(TAG_SEPARATOR.join(example.features)), style="dim"),
             Text("→", style="dim"),
             Text(escape(written), style="green" if right else "red"),
             Text("" if right else f"should be {escape(example.targets[0])}", style="dim"),

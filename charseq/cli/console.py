@@ -78,7 +78,8 @@ class TrainingDisplay:
 
     def _started(self, event: "Started") -> None:
         self._print(
-            f"{escape(str(event.run))}: {event.parameters:,} weights, {event.vocab_size} symbols,"
+            f"{escape(str(event.run))}: {event.parameters:,} weights,"
+            f" {event.vocab_size} symbols to write,"
             f" {event.train_size:,} {event.unit} to train on, {event.valid_size:,} to validate"
         )
         self._print(

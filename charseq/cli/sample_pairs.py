@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
@@ -97,6 +98,10 @@ def _check(trained: "TrainedSeq2Seq", sources: list[str], request: PairRequest) 
         raise CharseqError("sample: give sources or --input, not both")
     if STANDARD_INPUT in sources and len(sources) > 1:
         raise CharseqError("sample: '-' reads every source from standard input; it goes alone")
+    written, read = request.output_file, request.input_file
+    both = written and read and Path(written).exists() and Path(read).exists()
+    if both and Path(str(written)).samefile(str(read)):
+        raise CharseqError(f"--output {written}: is the --input too; write to another file")
     if request.features is not None and not trained.vocab.features:
         raise CharseqError(
             "--features: this model reads no tags; data.features_column of its training is null"

@@ -109,6 +109,8 @@ class TrainedSeq2Seq:
             CharseqError: an argument is out of range, or a source is empty or holds a symbol that
                 the model does not know and ``unknown`` is "error".
         """
+        if isinstance(sources, str):
+            raise CharseqError("convert: takes a list of sources; put the one source into a list")
         defaults = self.config.sample
         width = defaults.beam if beam is None else beam
         penalty = defaults.length_penalty if length_penalty is None else length_penalty

@@ -145,7 +145,10 @@ def read_rows(path: Path, data: PairDataConfig, mistakes: Mistakes) -> Rows:
         source, features, target = pair
         if pair in line_of:
             what = "source, tags and target" if features else "source and target"
-            why = f"the same {what} stand in line {line_of[pair]:,} already"
+            first = line_of[pair]
+            why = f"the same {what} stand in line {first:,} already"
+            if columns.unread(lines[number - 1]) != columns.unread(lines[first - 1]):
+                why += "; other columns differ: should `data.features_column` name one?"
             mistakes.add("duplicate", why, f"{name}:{number}")
             continue
         line_of[pair] = number
@@ -176,6 +179,12 @@ class _Columns:
     def needed(self) -> int:
         """How many cells a line has at least."""
         return max(self.places.values()) + 1
+
+    def unread(self, line: str) -> list[str]:
+        """The cells that no setting chooses."""
+        places = self.places.values()
+        cells = enumerate(line.split("\t"))
+        return [] if self.further else [cell for place, cell in cells if place not in places]
 
     def answers(self, cells: list[str]) -> list[str]:
         """The cell of the target, and those behind it that hold further ones."""

@@ -69,6 +69,14 @@ def refused(*arguments: str, given: bytes | None = None) -> str:
     return str(caught.value)
 
 
+def test_the_output_never_takes_the_place_of_the_input(letters: str, tmp_path: Path) -> None:
+    file = tmp_path / "sources.txt"
+    file.write_text("abc\n")
+    same = str(tmp_path / "." / "sources.txt")
+    assert "is the --input too" in refused(letters, "--input", str(file), "--output", same)
+    assert file.read_text() == "abc\n"
+
+
 def test_each_source_gives_a_line_in_its_place(letters: str) -> None:
     sources = ["abc", "de f", "é", "abcdef", "a"]
     assert run(letters, *sources) == targets(letters, *sources)

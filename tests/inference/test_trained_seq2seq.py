@@ -116,3 +116,9 @@ def test_wrong_lines_of_another_file_are_left_out_when_asked(pairs: Path) -> Non
     with pytest.raises(CharseqError, match="there are no pairs left"):
         trained.file_pairs(str(more), skip_errors=True, skipped=counts)
     assert counts == {"no tab": 1}
+
+
+def test_one_string_is_not_taken_for_a_list_of_its_letters(pairs: Path) -> None:
+    trained = load_seq2seq(make_run(pairs, "run"))
+    with pytest.raises(CharseqError, match="takes a list of sources"):
+        next(trained.convert("ab"))

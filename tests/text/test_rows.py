@@ -220,6 +220,14 @@ def test_another_target_or_other_tags_make_no_duplicate(tsv: Path) -> None:
     assert mistakes.first == [f"{tsv}:4: {why}"]
 
 
+def test_duplicates_that_differ_in_a_column_nobody_reads_are_told_so(tsv: Path) -> None:
+    _, mistakes = read(tsv, "a\tb\tN\na\tb\tV\na\tb\tN\n")
+    assert [line.partition("already")[2] for line in mistakes.first] == [
+        "; other columns differ: should `data.features_column` name one?",
+        "",
+    ]
+
+
 def test_sources_that_normalization_makes_the_same_are_duplicates(tsv: Path) -> None:
     _, mistakes = read(tsv, "é\tx\ne\u0301\tx\n", normalize="NFC")
     assert mistakes.count == {"duplicate": 1}
