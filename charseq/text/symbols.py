@@ -298,6 +298,9 @@ class PairVocab:
             )
         others = len(tags) + len(strangers) - 1
         more = f" ({others:,} more {'is' if others == 1 else 'are'} not either)" if others else ""
+        composed = self.source.split(unicodedata.normalize("NFC", text))
+        if not tags and all(symbol in self.source.number_of for symbol in composed):
+            more += ", but knows all of them with their accents in one character (Unicode NFC)"
         return UnknownCharacterError(
             f"{where}: {what} that the model knows{more}; `{setting}skip` leaves such symbols out, "
             f"`{setting}replace` reads them as the unknown symbol"

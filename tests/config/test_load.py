@@ -49,6 +49,17 @@ def problems(path: Path, *overrides: str) -> list[str]:
 # Reading a file
 
 
+def test_a_file_of_pairs_is_told_from_a_configuration(tmp_path: Path) -> None:
+    pairs = tmp_path / "words.tsv"
+    pairs.write_text("cat\tk æ t\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(pairs)
+    assert str(caught.value) == (
+        f"{pairs}: is a file of pairs, not a configuration; "
+        f"`charseq init words.yaml --pairs {pairs}` writes one for it"
+    )
+
+
 def test_what_a_file_leaves_out_has_its_default(file: Path) -> None:
     assert lm_config(file) == LMConfig(data=TextDataConfig(text="book.txt"))
 
