@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from charseq.errors import CharseqError
+from charseq.inference.distribution import tempered
 from charseq.inference.evaluate import reading
 from charseq.models.protocol import SequenceModel
 from charseq.text.vocab import Ids, Unknown, Vocab
@@ -106,31 +107,14 @@ def generate(
 def log_probabilities(
     logits: Tensor, temperature: float, top_k: int | None = None, top_p: float | None = None
 ) -> Tensor:
-    """The distribution to draw from: logarithms of probabilities, (V,) float64, for logits (V,).
-
-    First softmax(logits / temperature), where 0 leaves the likeliest symbol alone; then the
-    ``top_k`` likeliest symbols; then of these the smallest set of likeliest ones that holds at
-    least the share ``top_p`` (the nucleus of Holtzman et al. 2020). What is cut off is -inf, and
-    the rest adds up to 1. Of equally likely symbols the one with the smaller id counts as likelier.
+    """The distribution to draw from, (V,) float64, for logits (V,): ``distribution.tempered``.
 
     Raises:
         CharseqError: there is no largest logit: one is NaN or infinite.
     """
     logits = logits.double()
-    likeliest, peak = _likeliest(logits)
-    if temperature == 0.0:
-        only = torch.full_like(logits, -math.inf)
-        only[likeliest] = 0.0
-        return only
-    scores = (logits - peak) / temperature  # at most 0: no overflow, however cold
-    if top_k is not None or (top_p is not None and top_p < 1.0):
-        ordered, order = scores.sort(descending=True, stable=True)
-        cut = len(ordered) if top_k is None else min(top_k, len(ordered))
-        if top_p is not None and top_p < 1.0:
-            held = ordered[:cut].softmax(0).cumsum(0)
-            cut = min(cut, 1 + int(torch.count_nonzero(held < top_p)))
-        scores[order[cut:]] = -math.inf
-    return scores.log_softmax(0)
+    _likeliest(logits)
+    return tempered(logits[None], temperature, top_k, top_p)[0]
 
 
 def _check(

@@ -1,11 +1,9 @@
 """Hypotheses that know nothing of each other: the likeliest symbol every time, or drawn ones."""
 
-import math
 from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from charseq.inference.ensemble import Ensemble, rows_of, staying
@@ -60,23 +58,3 @@ def follow(
 def greedy(log_p: Tensor, where: Ints, step: int) -> Tensor:  # noqa: ARG001
     """The likeliest symbol, of equally likely ones the first; a ``Choose``."""
     return log_p.argmax(1, keepdim=True)
-
-
-def tempered(
-    log_p: Tensor, temperature: float, top_k: int | None = None, top_p: float | None = None
-) -> Tensor:
-    """``decode.log_probabilities`` of each row of (R, V)."""
-    peak, likeliest = log_p.max(1, keepdim=True)
-    if temperature == 0.0:
-        return torch.full_like(log_p, -math.inf).scatter_(1, likeliest, 0.0)
-    scores = (log_p - peak) / temperature
-    if top_k is not None or (top_p is not None and top_p < 1.0):
-        ordered, order = scores.sort(dim=1, descending=True, stable=True)
-        cut = torch.arange(scores.shape[1], device=scores.device) >= (top_k or scores.shape[1])
-        ordered = ordered.masked_fill(cut, -math.inf)
-        if top_p is not None and top_p < 1.0:
-            before = ordered.softmax(1).cumsum(1).roll(1, dims=1)
-            before[:, 0] = 0.0  # the likeliest stays
-            ordered = ordered.masked_fill(before >= top_p, -math.inf)
-        scores = torch.empty_like(scores).scatter_(1, order, ordered)
-    return scores.log_softmax(1)

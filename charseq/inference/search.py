@@ -18,8 +18,9 @@ from torch import Tensor
 
 from charseq.errors import CharseqError
 from charseq.inference.beam import search
+from charseq.inference.distribution import tempered
 from charseq.inference.ensemble import Ensemble, reading_all
-from charseq.inference.follow import follow, greedy, tempered
+from charseq.inference.follow import follow, greedy
 from charseq.inference.trace import Hypothesis, Ints, hypotheses
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.symbols import TARGET_UNKNOWN
@@ -99,7 +100,7 @@ def sample(
 ) -> list[list[Hypothesis]]:
     """So many ``draws`` for each source (S, B), one symbol after the other, in the order drawn.
 
-    The distribution is that of ``decode.log_probabilities``; what is left of ``beam_search``'s
+    The distribution is that of ``distribution.tempered``; what is left of ``beam_search``'s
     arguments means the same here. ``score`` is the log-probability.
 
     Args:

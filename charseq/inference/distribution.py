@@ -1,0 +1,32 @@
+"""The distribution that a symbol is drawn from: temperature, top-k and the nucleus."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def tempered(
+    scores: Tensor, temperature: float, top_k: int | None = None, top_p: float | None = None
+) -> Tensor:
+    """Logarithms of probabilities for logits or log-probabilities, each row of (R, V) by itself.
+
+    First softmax(scores / temperature), where 0 leaves the likeliest symbol alone; then the
+    ``top_k`` likeliest symbols; then of these the smallest set of likeliest ones that holds at
+    least the share ``top_p`` (the nucleus of Holtzman et al. 2020). What is cut off is -inf, and
+    the rest adds up to 1. Of equally likely symbols the one with the smaller id counts as likelier.
+    """
+    peak, likeliest = scores.max(1, keepdim=True)
+    if temperature == 0.0:
+        return torch.full_like(scores, -math.inf).scatter_(1, likeliest, 0.0)
+    scores = (scores - peak) / temperature  # at most 0: no overflow, however cold
+    if top_k is not None or (top_p is not None and top_p < 1.0):
+        ordered, order = scores.sort(dim=1, descending=True, stable=True)
+        cut = torch.arange(scores.shape[1], device=scores.device) >= (top_k or scores.shape[1])
+        ordered = ordered.masked_fill(cut, -math.inf)
+        if top_p is not None and top_p < 1.0:
+            before = ordered.softmax(1).cumsum(1).roll(1, dims=1)
+            before[:, 0] = 0.0  # the likeliest stays
+            ordered = ordered.masked_fill(before >= top_p, -math.inf)
+        scores = torch.empty_like(scores).scatter_(1, order, ordered)
+    return scores.log_softmax(1)
