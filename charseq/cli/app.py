@@ -21,7 +21,7 @@ from charseq.errors import CharseqError
 app = typer.Typer(
     name="charseq",
     help="Train small, accurate character-level models, with an LSTM whose gates you can read.\n\n"
-    "Example: charseq train configs/stdlib.yaml",
+    "Example: charseq train configs/dates.yaml",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

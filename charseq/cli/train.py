@@ -46,7 +46,7 @@ def train(
 
     Ctrl-C finishes the step, saves, and says how to resume; twice leaves at once.
 
-    Example: charseq train configs/stdlib.yaml --set train.max_steps=5000
+    Example: charseq train configs/dates.yaml --set train.max_steps=5000
     """
     from charseq.cli.pipes import INTERRUPTED
     from charseq.config import load_config

@@ -96,7 +96,7 @@ def _writer(language: str) -> Callable[[int], str]:
         )
 
     def words(number: int) -> str:
-        try:
+        try:  # its languages fail in their own ways where they end; there is no error of its own
             text = num2words(number, lang=language)
         except (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError) as error:
             raise CharseqError(
