@@ -30,8 +30,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-SHAPES = ["50,50,128,2", "64,128,256,1", "64,128,512,2"]
-CONTENDERS = ["nn.LSTM", "nn.LSTM tuned", "manual", "torch"]
+SHAPES = ["50,50,128,2", "64,128,256,1", "64,128,512,2", "32,256,1024,1"]
+CONTENDERS = ["nn.LSTM", "nn.LSTM tuned", "manual", "fused"]
 SYMBOLS = 65
 TIMED = 3  # steps of a turn
 

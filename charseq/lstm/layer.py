@@ -1,4 +1,4 @@
-"""``LSTM``: layers, directions, dropout and padding around one of the three backends.
+"""``LSTM``: layers, directions, dropout and padding around one of the four backends.
 
 Every backend runs one layer in one direction and has the same signature, so the stack is written
 once, here.
@@ -11,15 +11,41 @@ import torch
 from torch import Tensor, nn
 
 from charseq.errors import CharseqError
-from charseq.lstm import library, manual, reference
+from charseq.lstm import fused, kernel, library, manual, reference
 from charseq.lstm.cell import Gates, LSTMCell, State, step
 
 Weights = tuple[Tensor, Tensor, Tensor]  # weight_ih, weight_hh, bias_ih of a layer and direction
 
-BACKENDS: dict[str, Callable[..., tuple[Tensor, Tensor, Tensor]]] = {
-    "manual": manual.lstm,
-    "reference": reference.lstm,
-    "torch": library.lstm,
+Backend = Callable[..., tuple[Tensor, Tensor, Tensor]]
+
+
+def either_way(run: Backend) -> Backend:
+    """A backend that reads forwards, with ``reverse`` as ``fused.lstm`` has it."""
+
+    def run_either_way(
+        x: Tensor,
+        state: State,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias_ih: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        reverse: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        weights = (weight_ih, weight_hh, bias_ih)
+        if not reverse:
+            return run(x, state, *weights, lengths)
+        output, h, c = run(turn(x, lengths), state, *weights, lengths)
+        return turn(output, lengths), h, c
+
+    return run_either_way
+
+
+BACKENDS: dict[str, Backend] = {
+    "fused": fused.lstm,
+    "manual": either_way(manual.lstm),
+    "reference": either_way(reference.lstm),
+    "torch": either_way(library.lstm),
 }
 
 
@@ -30,9 +56,10 @@ class LSTM(nn.Module):
     ``weight_ih_lk (4H, I)``, ``weight_hh_lk (4H, H)``, ``bias_ih_lk (4H)``, gate order i, f, g, o.
     ``nn.LSTM`` has a second bias, ``bias_hh_lk``; it corresponds to zero here.
 
-    ``backend``: "manual" (hand-derived backward), "reference" (autograd of the plain equations),
-    "torch" (the kernel of ``nn.LSTM``) or "auto": manual on a CPU, and torch, that is cuDNN, on a
-    GPU, where a loop of small kernels spends its time on launches.
+    ``backend``: "fused" (compiled, on a CPU), "manual" (hand-derived backward, in torch),
+    "reference" (autograd of the plain equations), "torch" (the kernel of ``nn.LSTM``) or "auto": on
+    a CPU fused where it can be built, else manual; on a GPU torch, that is cuDNN, where a loop of
+    small kernels would spend its time on launches.
     ``dropout`` acts between the layers, in training; ``locked_dropout`` keeps one mask for all
     time steps of a call (Gal and Ghahramani 2016). ``input_dropout`` acts on what the first layer
     reads: on features as ``dropout`` does; of ids it drops whole symbols, one draw a place.
@@ -123,9 +150,9 @@ class LSTM(nn.Module):
             outputs = []
             for suffix in self._suffixes:
                 row = len(h_n)
-                seen = reverse(x, lengths) if suffix else x
-                output, h, c = run(seen, (h_0[row], c_0[row]), *weights[row], lengths)
-                outputs.append(reverse(output, lengths) if suffix else output)
+                h_c = (h_0[row], c_0[row])
+                output, h, c = run(x, h_c, *weights[row], lengths, reverse=bool(suffix))
+                outputs.append(output)
                 h_n.append(h)
                 c_n.append(c)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
@@ -191,7 +218,9 @@ class LSTM(nn.Module):
         """What "auto" means on this device; any other backend is itself."""
         if self.backend != "auto":
             return self.backend
-        return "torch" if device.type == "cuda" else "manual"
+        if device.type != "cpu":
+            return "torch" if device.type == "cuda" else "manual"
+        return "fused" if kernel.why_not() is None and self._dtype in fused.DTYPES else "manual"
 
     def extra_repr(self) -> str:
         return (
@@ -249,7 +278,7 @@ def drop(x: Tensor, probability: float, *, training: bool, locked: bool) -> Tens
     return x * nn.functional.dropout(torch.ones_like(x[:1]), probability)
 
 
-def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
+def turn(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Turn time around inside each sequence; padding stays at the end. It is its own inverse."""
     if lengths is None:
         return x.flip(0)

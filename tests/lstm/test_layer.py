@@ -86,7 +86,7 @@ def make(backend: str, bidirectional: bool = False, layers: int = 2, **kwargs: A
 shapes = st.tuples(st.integers(1, 7), st.integers(1, 4), st.integers(1, 3), st.booleans())
 
 
-@pytest.mark.parametrize("backend", ["reference", "manual", "torch"])
+@pytest.mark.parametrize("backend", ["reference", "manual", "torch", "fused"])
 @given(shape=shapes, padded=st.booleans(), data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_outputs_and_final_states_are_those_of_nn_lstm(
@@ -104,7 +104,7 @@ def test_outputs_and_final_states_are_those_of_nn_lstm(
     torch.testing.assert_close((output, h, c), wanted, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["manual", "torch"])
+@pytest.mark.parametrize("backend", ["manual", "torch", "fused"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("lengths", [None, [6, 1, 4]])
 @pytest.mark.parametrize("ids", [False, True])
@@ -123,10 +123,11 @@ def test_every_gradient_is_that_of_autograd_through_the_reference(
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-10, atol=1e-12, msg=name)
 
 
+@pytest.mark.parametrize("backend", ["manual", "fused"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_padding_never_reaches_a_result_or_a_gradient(bidirectional: bool) -> None:
+def test_padding_never_reaches_a_result_or_a_gradient(backend: str, bidirectional: bool) -> None:
     """A batch of mixed lengths gives each sequence exactly what it gets alone."""
-    lstm = make("manual", bidirectional)
+    lstm = make(backend, bidirectional)
     lengths = [6, 1, 4]
     x, state = inputs(lstm, 6, 3)
     poisoned = x.clone()
@@ -147,7 +148,7 @@ def test_padding_never_reaches_a_result_or_a_gradient(bidirectional: bool) -> No
         torch.testing.assert_close(dirty[name], gradient, rtol=0, atol=1e-14, msg=name)
 
 
-@pytest.mark.parametrize("backend", ["reference", "manual", "torch"])
+@pytest.mark.parametrize("backend", ["reference", "manual", "torch", "fused"])
 def test_ids_are_one_hot_vectors(backend: str) -> None:
     lstm = make(backend)
     ids = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(3))
@@ -253,14 +254,14 @@ def dropped() -> Iterator[Tensor]:
     """What layer 2 sees of a first layer whose output is constant, under dropout 0.5."""
     seen: list[Tensor] = []
     torch.manual_seed(0)
-    lstm = LSTM(3, 64, 2, dropout=0.5, locked_dropout=True)
+    lstm = LSTM(3, 64, 2, dropout=0.5, locked_dropout=True, backend="manual")
     from charseq.lstm import layer
 
     real = layer.BACKENDS["manual"]
 
-    def spy(x: Tensor, *rest: Any) -> Any:
+    def spy(x: Tensor, *rest: Any, **options: Any) -> Any:
         seen.append(x)
-        return real(x, *rest)
+        return real(x, *rest, **options)
 
     layer.BACKENDS["manual"] = spy
     try:
@@ -277,7 +278,7 @@ def test_locked_dropout_drops_the_same_units_at_every_time_step(dropped: Tensor)
     assert not (kept[0, 0] == kept[0, 1]).all()  # each sequence has its own mask
 
 
-@pytest.mark.parametrize("backend", ["reference", "manual", "torch"])
+@pytest.mark.parametrize("backend", ["reference", "manual", "torch", "fused"])
 def test_weight_drop_is_one_mask_a_call_on_every_recurrent_matrix(backend: str) -> None:
     """A call in training is one in evaluation with the drawn weights, at all time steps."""
     torch.manual_seed(0)
@@ -325,7 +326,7 @@ def test_the_gradient_reaches_only_the_weights_that_were_kept() -> None:
     assert torch.equal(gradient != 0, kept)
 
 
-@pytest.mark.parametrize("backend", ["reference", "manual", "torch"])
+@pytest.mark.parametrize("backend", ["reference", "manual", "torch", "fused"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_input_dropout_of_ids_is_that_of_their_one_hot_vectors(
     backend: str, bidirectional: bool

@@ -68,5 +68,5 @@ def split_mistakes(split: tuple[float, float, float]) -> Iterator[str]:
         yield "split: the share for training is 0"
 
 
-Backend = Literal["auto", "manual", "reference", "torch"]
+Backend = Literal["auto", "fused", "manual", "reference", "torch"]
 Unknown = Literal["error", "skip", "replace"]

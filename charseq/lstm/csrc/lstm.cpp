@@ -1,0 +1,55 @@
+// The C interface that charseq/lstm/kernel.py loads. Numbers are pointers to contiguous memory.
+
+#include "layer.h"
+#include "pack.h"
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+void charseq_use_openmp(void (*gomp_parallel)(void (*)(void *), void *, unsigned, unsigned),
+                        int (*omp_get_thread_num)(), int (*omp_get_num_threads)()) {
+    team_run = gomp_parallel;
+    team_rank = omp_get_thread_num;
+    team_size = omp_get_num_threads;
+}
+
+Size charseq_vector_bytes() { return VectorBytes; }
+
+// Each for a kind of arithmetic. Passes return 0, 1 when memory ran out, 2 for an id or length out of
+// its range.
+#define INTERFACE(Kind, kind)                                                                          \
+    Size charseq_forward_##kind(const Layer<Kind> *layer) { return layer->forward(); }                 \
+    Size charseq_backward_##kind(const Layer<Kind> *layer) { return layer->backward(); }               \
+    Size charseq_product_##kind(Size rows, Size depth, Size columns, const Kind::Real *a,              \
+                                const Kind::Part *weights, const Kind::Real *bias, Size threads,       \
+                                Kind::Real *out) {                                                     \
+        return product<Kind>(rows, depth, columns, a, weights, bias, threads, out);                    \
+    }                                                                                                  \
+    Size charseq_weight_gradient_##kind(Size rows, Size units, Size inputs, const Kind::Real *d_z,     \
+                                        const Kind::Real *x, Size threads, Kind::Real *d_weight,       \
+                                        Kind::Real *d_bias) {                                          \
+        return WeightGradient<Kind>{rows, units, inputs, d_z, x, d_weight, d_bias}.run(threads);       \
+    }                                                                                                  \
+    Size charseq_pack_forward_##kind(const Kind::Real *weight, Size units, Size inputs, Size threads,  \
+                                     Kind::Part *packed) {                                             \
+        pack_forward<Kind>(weight, units, inputs, threads, packed);                                    \
+        return 0;                                                                                      \
+    }                                                                                                  \
+    Size charseq_pack_backward_##kind(const Kind::Real *weight, Size units, Size inputs, Size threads, \
+                                      Kind::Part *packed) {                                            \
+        pack_backward<Kind>(weight, units, inputs, threads, packed);                                   \
+        return 0;                                                                                      \
+    }                                                                                                  \
+    Size charseq_sum_by_id_##kind(const Kind::Real *rows, const int64_t *ids, Size count, Size width,  \
+                                  Size threads, Kind::Real *sums) {                                    \
+        sum_by_id<Kind>(rows, ids, count, width, threads, sums);                                       \
+        return 0;                                                                                      \
+    }
+
+INTERFACE(Float, float32)
+INTERFACE(Double, float64)
+#if defined(__AVX512BF16__)
+INTERFACE(Bfloat16, bfloat16)
+#endif
+}
+#pragma GCC visibility pop

@@ -1,0 +1,138 @@
+// Vectors of numbers, and what a sum of products is made of.
+//
+// They are written with the vector extension of GCC and Clang, which becomes whatever instructions
+// the flags allow, down to plain ones. A tile of sums is `Rows` by `Columns` vectors, and lives in
+// registers: 24 of the 32 of AVX-512, 12 of the 16 of AVX2.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+#define INLINE inline __attribute__((always_inline))
+
+using Size = int64_t;
+
+#if defined(__AVX512F__)
+constexpr int VectorBytes = 64, Rows = 6;
+#elif defined(__AVX2__)
+constexpr int VectorBytes = 32, Rows = 3;
+#else
+constexpr int VectorBytes = 16, Rows = 3;
+#endif
+constexpr int Columns = 4;  // the four gates of a vector of units, or four vectors of units
+constexpr Size Depth = 128; // terms of a sum, then the next rows: such weights stay in the cache
+
+// What a kind of arithmetic has to say: `Real` is what sums and states are, `Part` what is multiplied,
+// `Pair` how many terms of a sum one instruction takes.
+template <typename Number> struct Plain {
+    using Real = Number;
+    using Part = Number;
+    typedef Real Vector __attribute__((vector_size(VectorBytes)));
+    typedef Real Loose __attribute__((vector_size(VectorBytes), aligned(sizeof(Real)), may_alias));
+    static constexpr Size Lanes = VectorBytes / sizeof(Real);
+    static constexpr Size Pair = 1;
+
+    static INLINE Vector load(const Real *p) { return Vector(*(const Loose *)p); }
+    static INLINE void store(Real *p, Vector v) { *(Loose *)p = Loose(v); }
+    // The first `count` numbers, where there are fewer than Lanes, then zeros
+    static INLINE Vector load_some(const Real *p, Size count) {
+        if (count >= Lanes) return load(p);
+        Vector v{};
+        if (count > 0) std::memcpy(&v, p, size_t(count) * sizeof(Real));
+        return v;
+    }
+    // `Pair` terms of Lanes sums; of a row, and of weights
+    static INLINE Vector load_weights(const Part *p) { return load(p); }
+    static INLINE Real load_row(const Part *p) { return *p; }
+    static INLINE Vector multiply_add(Vector sum, Real row, Vector weights) { return sum + row * weights; }
+    static INLINE Part to_part(Real x) { return x; }
+    static INLINE void store_terms(Part *p, Vector v, Vector) { store(p, v); }
+};
+
+using Float = Plain<float>;
+using Double = Plain<double>;
+
+#if defined(__AVX512BF16__)
+// Products of bfloat16, two at a time, summed in float.
+struct Bfloat16 : Plain<float> {
+    using Part = uint16_t;
+    static constexpr Size Pair = 2;
+
+    static INLINE __m512bh load_weights(const Part *p) { return (__m512bh)_mm512_loadu_si512(p); }
+    static INLINE __m512bh load_row(const Part *p) {
+        int pair;
+        std::memcpy(&pair, p, sizeof pair);
+        return (__m512bh)_mm512_set1_epi32(pair);
+    }
+    static INLINE Vector multiply_add(Vector sum, __m512bh row, __m512bh weights) {
+        return (Vector)_mm512_dpbf16_ps((__m512)sum, row, weights);
+    }
+    // The nearest bfloat16, ties to even
+    static INLINE void store_parts(Part *p, Vector v) {
+        _mm256_storeu_si256((__m256i_u *)p, (__m256i)_mm512_cvtneps_pbh((__m512)v));
+    }
+    // Those of two rows, side by side
+    static INLINE void store_terms(Part *p, Vector one, Vector two) {
+        const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)one));
+        const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)two));
+        _mm512_storeu_si512(p, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+    }
+    // `count` numbers, and zeros up to `to`
+    static INLINE void copy_parts(Part *p, const float *from, Size count, Size to) {
+        Size i = 0;
+        for (; i + Lanes <= count; i += Lanes) store_parts(p + i, load(from + i));
+        for (; i < to; i++) p[i] = i < count ? to_part(from[i]) : Part(0);
+    }
+    static INLINE Part to_part(float x) {
+        Part parts[Lanes];
+        store_parts(parts, Vector{} + x);
+        return parts[0];
+    }
+};
+#endif
+
+// 2^y for |y| <= 126, and the nearer of the two for a y beyond; good to 2e-7 of its value.
+template <typename Kind> INLINE typename Kind::Vector power_of_two(typename Kind::Vector y) {
+    using Vector = typename Kind::Vector;
+    typedef int32_t Ints __attribute__((vector_size(VectorBytes)));
+    const Vector highest = Vector{} + 126, lowest = Vector{} - 126;
+    y = highest < y ? highest : y;
+    y = lowest > y ? lowest : y;
+    // y = n + r with |r| <= 1/2: adding 1.5 * 2^23 rounds y to a whole number, in the lowest bits
+    const Vector shifted = y + 12582912.0f;
+    const Vector r = y - (shifted - 12582912.0f);
+    // 2^r: the polynomial of degree 6 with the least relative error
+    Vector p = r * 0.000153458118f + 0.00133999314f;
+    p = p * r + 0.00961848896f;
+    p = p * r + 0.0555032878f;
+    p = p * r + 0.240226469f;
+    p = p * r + 0.693147206f;
+    p = p * r + 1.0f;
+    return (Vector)((Ints)p + ((Ints)shifted << 23)); // times 2^n, in the exponent
+}
+
+// The nonlinearities: in double the library's, in float to 1e-7 of 1. Not a number stays so.
+template <typename Kind> INLINE typename Kind::Vector sigmoid(typename Kind::Vector x) {
+    typename Kind::Vector y;
+    if constexpr (sizeof(typename Kind::Real) == 8) {
+        for (Size lane = 0; lane < Kind::Lanes; lane++) y[lane] = 1 / (1 + std::exp(-x[lane]));
+    } else {
+        y = 1 / (1 + power_of_two<Kind>(x * -1.44269504088896341f));
+    }
+    return y;
+}
+
+template <typename Kind> INLINE typename Kind::Vector tanh(typename Kind::Vector x) {
+    typename Kind::Vector y;
+    if constexpr (sizeof(typename Kind::Real) == 8) {
+        for (Size lane = 0; lane < Kind::Lanes; lane++) y[lane] = std::tanh(x[lane]);
+    } else {
+        const auto e = power_of_two<Kind>(x * -2.88539008177792682f);
+        y = (1 - e) / (1 + e);
+    }
+    return y;
+}

@@ -1,0 +1,266 @@
+"""The same numbered steps, compiled: ``csrc/layer.h`` walks through time, torch makes the rest.
+
+What remains here is the order in memory. The kernel lays the gates out by blocks of ``lanes``
+units, (T, B, blocks, 4, lanes), with H rounded up to whole blocks, so weights are brought into that
+order before a pass, and their gradients out of it afterwards. Notation as in ``manual.py``.
+"""
+
+import ctypes
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from charseq.errors import CharseqError
+from charseq.lstm import kernel
+from charseq.lstm.cell import State
+
+DTYPES = (torch.float32, torch.float64)
+
+
+def lstm(
+    x: Tensor,
+    state: State,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor,
+    lengths: Tensor | None = None,
+    *,
+    reverse: bool = False,
+    bfloat16: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run one layer over a sequence; arguments and results as ``reference.lstm``.
+
+    ``reverse``: the sequences are read from their ends, their outputs stay in place.
+    ``bfloat16``: float32 states, but products of bfloat16, summed in float32.
+
+    Raises:
+        CharseqError: the weights are on no CPU or not float32 or float64; the kernel is not to be
+            had (``UnavailableError``); or the backward pass is itself to be differentiated.
+    """
+    keep = torch.is_grad_enabled() and any(
+        tensor.requires_grad for tensor in (x, *state, weight_ih, weight_hh, bias_ih)
+    )
+    run: Callable[..., tuple[Tensor, Tensor, Tensor]] = _FusedLSTM.apply
+    kind = _kind(weight_hh, bfloat16)
+    return run(x, *state, weight_ih, weight_hh, bias_ih, lengths, reverse, kind, keep)
+
+
+def _kind(weight: Tensor, bfloat16: bool) -> str:
+    if weight.device.type != "cpu" or weight.dtype not in DTYPES:
+        raise CharseqError(
+            f"backend fused computes float32 or float64 on a CPU, not {weight.dtype} on"
+            f" {weight.device}; choose another backend"
+        )
+    if not bfloat16:
+        return "float64" if weight.dtype == torch.float64 else "float32"
+    if weight.dtype != torch.float32 or "bfloat16" not in kernel.load().kinds:
+        raise CharseqError(
+            "bfloat16 products need float32 weights and a processor with AVX512-BF16"
+        )
+    return "bfloat16"
+
+
+class _FusedLSTM(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        h_0: Tensor,
+        c_0: Tensor,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias_ih: Tensor,
+        lengths: Tensor | None,
+        reverse: bool,
+        kind: str,
+        keep: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        call = functools.partial(_call, kind)
+        lanes = _lanes(weight_hh)
+        steps, (batch, hidden) = x.shape[0], h_0.shape
+        wide = _ceil(hidden, lanes)
+        x, from_ids = x.contiguous(), not x.is_floating_point()
+
+        # 1a. W_ih x_t + b: of features for all t at once, of symbols once for each symbol
+        bias = _to_blocks(bias_ih[:, None], lanes)[:, 0]
+        table = None
+        gates = h_0.new_empty((steps, batch, 4 * wide) if keep or not from_ids else 0)
+        if from_ids:
+            table = _to_blocks(weight_ih, lanes).t().contiguous() + bias  # (V, 4 wide)
+        else:
+            weights = _pack("forward", kind, weight_ih)
+            call(
+                "product", steps * batch, x.shape[2], 4 * wide, x, weights, bias, _threads(), gates
+            )
+        new = h_0.new_empty if lengths is None else h_0.new_zeros
+        h = new(steps + 1, batch, hidden)
+        # h_{t-1} of every step stands before h_t (in reverse behind it): so 1' is one product
+        output = h[:-1] if reverse else h[1:]
+        first = h[-1] if reverse else h[0]
+        starts_ragged = reverse and lengths is not None
+        if not starts_ragged:
+            first.copy_(h_0)
+        h_0 = h_0.contiguous()
+        c = h_0.new_empty((steps, batch, wide) if keep else (batch, wide))
+        c_0 = _widen(c_0, wide)
+        if lengths is not None:
+            lengths = lengths.to(torch.int64).contiguous()
+        weights = _pack("forward", kind, weight_hh)
+        layer = kernel.Layer(
+            steps=steps,
+            batch=batch,
+            units=hidden,
+            reverse=reverse,
+            threads=_threads(),
+            symbols=weight_ih.shape[1],
+            lengths=_address(lengths),
+            ids=_address(x if from_ids else None),
+            table=_address(table),
+            weights=_address(weights),
+            h_0=_address(h_0),
+            c_0=_address(c_0),
+            gates=_address(gates),
+            c=_address(c),
+            output=_address(output),
+            keep=keep,
+        )
+        call("forward", ctypes.byref(layer))
+
+        if lengths is None:
+            last = 0 if reverse else steps - 1
+            h_n, c_n = output[last].clone(), c[last] if keep else c
+        else:
+            rows = torch.arange(batch)
+            last_t = torch.zeros_like(lengths) if reverse else lengths - 1
+            h_n, c_n = output[last_t, rows], c[last_t, rows] if keep else c
+        c_n = c_n[:, :hidden].clone()
+        if keep:
+            ctx.kind, ctx.reverse, ctx.wide = kind, reverse, wide
+            ctx.save_for_backward(x, h_0, c_0, weight_ih, weight_hh, lengths, gates, h, c)
+        return output, h_n, c_n
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # autograd records backward only to differentiate it again
+            raise CharseqError(
+                "the fused LSTM has a first derivative only: for second derivatives"
+                " (create_graph=True) use backend='reference'"
+            )
+        d_output, d_h_last, d_c_last = grads
+        x, h_0, c_0, weight_ih, weight_hh, lengths, gates, h, c = ctx.saved_tensors
+        reverse, wide, call = ctx.reverse, ctx.wide, functools.partial(_call, ctx.kind)
+        steps, batch, hidden = d_output.shape
+        d_output = d_output.contiguous()
+        d_h, d_c = (_widen(part, wide, copy=True) for part in (d_h_last, d_c_last))
+        d_z = gates.new_empty(steps, batch, 4 * wide)
+        if lengths is not None:
+            d_z.zero_()
+        weights = _pack("backward", ctx.kind, weight_hh)
+        layer = kernel.Layer(
+            steps=steps,
+            batch=batch,
+            units=hidden,
+            reverse=reverse,
+            threads=_threads(),
+            lengths=_address(lengths),
+            weights=_address(weights),
+            c_0=_address(c_0),
+            gates=_address(gates),
+            c=_address(c),
+            d_output=_address(d_output),
+            d_h=_address(d_h),
+            d_c=_address(d_c),
+            d_z=_address(d_z),
+            keep=True,
+        )
+        call("backward", ctypes.byref(layer))
+
+        # 1'. the weights are the same at every t: their gradients are one product over T * B
+        rows = steps * batch
+        before = h[1:] if reverse else h[:-1]
+        d_weight_hh = torch.empty_like(weight_hh, memory_format=torch.contiguous_format)
+        call("weight_gradient", rows, hidden, hidden, d_z, before, _threads(), d_weight_hh, None)
+        if reverse and lengths is not None:  # where a sequence begins, h holds the zeros of padding
+            first = d_z[lengths - 1, torch.arange(batch)]
+            d_weight_hh.addmm_(_from_blocks(first.t(), hidden, _lanes(h)), h_0)
+        d_x = None
+        if x.is_floating_point():
+            inputs = x.shape[2]
+            d_weight_ih = torch.empty_like(weight_ih, memory_format=torch.contiguous_format)
+            d_bias = h.new_empty(4 * hidden)
+            call("weight_gradient", rows, hidden, inputs, d_z, x, _threads(), d_weight_ih, d_bias)
+            if ctx.needs_input_grad[0]:
+                d_x = torch.empty_like(x)
+                weights = _pack("backward", ctx.kind, weight_ih)
+                call("product", rows, 4 * wide, inputs, d_z, weights, None, _threads(), d_x)
+        else:
+            d_table = h.new_zeros(weight_ih.shape[1], 4 * wide)
+            call("sum_by_id", d_z, x, rows, 4 * wide, _threads(), d_table)
+            d_weight_ih = _from_blocks(d_table.t(), hidden, _lanes(h))
+            d_bias = d_weight_ih.sum(1)
+        return (
+            d_x,
+            d_h[:, :hidden],
+            d_c[:, :hidden],
+            d_weight_ih,
+            d_weight_hh,
+            d_bias,
+            *[None] * 4,
+        )
+
+
+def _call(kind: str, name: str, *arguments: Any) -> None:
+    addresses = [_address(each) if isinstance(each, Tensor) else each for each in arguments]
+    kernel.load().call(name, kind, *addresses)
+
+
+def _threads() -> int:
+    return torch.get_num_threads() if kernel.load().threaded else 1
+
+
+def _lanes(tensor: Tensor) -> int:
+    """Numbers in a vector of the kernel."""
+    return kernel.load().vector_bytes // tensor.element_size()
+
+
+def _ceil(units: int, lanes: int) -> int:
+    return -(-units // lanes) * lanes
+
+
+def _to_blocks(weight: Tensor, lanes: int) -> Tensor:
+    """(4H, N) by gates to (4 wide, N) by blocks: (blocks, 4, lanes, N)."""
+    hidden = weight.shape[0] // 4
+    by_gate = weight.reshape(4, hidden, -1)
+    by_gate = nn.functional.pad(by_gate, (0, 0, 0, _ceil(hidden, lanes) - hidden))
+    by_block = by_gate.view(4, -1, lanes, by_gate.shape[2]).transpose(0, 1)
+    return by_block.flatten(0, 2)
+
+
+def _from_blocks(weight: Tensor, hidden: int, lanes: int) -> Tensor:
+    """The inverse of ``_to_blocks``."""
+    by_block = weight.reshape(-1, 4, lanes, weight.shape[1])
+    return by_block.transpose(0, 1).flatten(1, 2)[:, :hidden].flatten(0, 1)
+
+
+def _widen(state: Tensor, wide: int, *, copy: bool = False) -> Tensor:
+    """(B, H) to (B, wide), zeros behind H, contiguous; a tensor of its own where ``copy``."""
+    if state.shape[1] != wide:
+        return nn.functional.pad(state, (0, wide - state.shape[1]))
+    return state.clone(memory_format=torch.contiguous_format) if copy else state.contiguous()
+
+
+def _pack(direction: str, kind: str, weight: Tensor) -> Tensor:
+    """W (4H, I), in the order in which the kernel multiplies with it."""
+    hidden, inputs = weight.shape[0] // 4, weight.shape[1]
+    lanes = _lanes(weight)
+    dtype = torch.bfloat16 if kind == "bfloat16" else weight.dtype
+    packed = torch.empty(4 * _ceil(hidden, lanes) * _ceil(inputs, lanes), dtype=dtype)
+    _call(kind, f"pack_{direction}", weight.contiguous(), hidden, inputs, _threads(), packed)
+    return packed
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()

@@ -1,0 +1,140 @@
+"""The compiled LSTM, loaded by ctypes: a plain C interface, so no version of torch matters to it.
+
+Nothing here imports torch; where torch is imported, the kernel computes on its threads.
+"""
+
+import ctypes
+import functools
+import os
+import sys
+from pathlib import Path
+
+from charseq.errors import CharseqError
+from charseq.lstm.compiler import UnavailableError, build, usable_instructions
+
+_NUMBER, _POINTER = ctypes.c_int64, ctypes.c_void_p
+
+
+class Layer(ctypes.Structure):
+    """``Layer`` of ``csrc/layer.h``, field for field."""
+
+    _fields_ = [
+        ("steps", _NUMBER),
+        ("batch", _NUMBER),
+        ("units", _NUMBER),
+        ("reverse", _NUMBER),
+        ("threads", _NUMBER),
+        ("symbols", _NUMBER),
+        ("keep", _NUMBER),
+        ("lengths", _POINTER),
+        ("ids", _POINTER),
+        ("table", _POINTER),
+        ("weights", _POINTER),
+        ("h_0", _POINTER),
+        ("c_0", _POINTER),
+        ("gates", _POINTER),
+        ("c", _POINTER),
+        ("output", _POINTER),
+        ("d_output", _POINTER),
+        ("d_h", _POINTER),
+        ("d_c", _POINTER),
+        ("d_z", _POINTER),
+    ]
+
+
+_FUNCTIONS: dict[str, list[object]] = {
+    "forward": [ctypes.POINTER(Layer)],
+    "backward": [ctypes.POINTER(Layer)],
+    "product": [_NUMBER, _NUMBER, _NUMBER, _POINTER, _POINTER, _POINTER, _NUMBER, _POINTER],
+    "weight_gradient": [*[_NUMBER] * 3, _POINTER, _POINTER, _NUMBER, _POINTER, _POINTER],
+    "pack_forward": [_POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
+    "pack_backward": [_POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
+    "sum_by_id": [_POINTER, _POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
+}
+
+
+class Kernel:
+    """The functions of one build, for the ``instructions`` of that name."""
+
+    def __init__(self, library: Path, instructions: str) -> None:
+        self.path, self.instructions = library, instructions
+        self._library = ctypes.CDLL(str(library))
+        self.vector_bytes = int(self._library.charseq_vector_bytes())
+        self.kinds = ["float32", "float64"]
+        if instructions == "avx512_bf16":
+            self.kinds.append("bfloat16")
+        for kind in self.kinds:
+            for name, arguments in _FUNCTIONS.items():
+                function = getattr(self._library, f"charseq_{name}_{kind}")
+                function.argtypes, function.restype = arguments, _NUMBER
+        self._looked = self._threaded = False
+
+    def call(self, name: str, kind: str, *arguments: object) -> None:
+        """Call a function of ``csrc/lstm.cpp`` for a kind of arithmetic, one of ``kinds``.
+
+        Raises:
+            CharseqError: an id or a length is out of its range.
+            MemoryError: there was none left.
+        """
+        failure = getattr(self._library, f"charseq_{name}_{kind}")(*arguments)
+        if failure == 1:
+            raise MemoryError("the LSTM's kernel found no memory")
+        if failure:
+            raise CharseqError("LSTM: an id or a length is out of its range")
+
+    @property
+    def threaded(self) -> bool:
+        """Whether it computes on several threads: those of torch's OpenMP, if torch is imported."""
+        if not self._looked and "torch" in sys.modules:
+            self._looked = True
+            for path in _loaded_libraries("libgomp", "libiomp5", "libomp"):
+                runtime = ctypes.CDLL(path)
+                names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+                if all(hasattr(runtime, name) for name in names):
+                    self._library.charseq_use_openmp(*(getattr(runtime, name) for name in names))
+                    self._threaded = True
+                    break
+        return self._threaded
+
+
+@functools.cache
+def load(instructions: str | None = None) -> Kernel:
+    """The kernel for this processor, built if need be; or for lesser ``instructions``, to compare.
+
+    ``CHARSEQ_KERNEL=off`` does without it.
+
+    Raises:
+        UnavailableError: it cannot be had here; the message says why.
+    """
+    if os.environ.get("CHARSEQ_KERNEL") == "off":
+        raise UnavailableError("CHARSEQ_KERNEL=off is set")
+    usable = usable_instructions()
+    if instructions is not None and instructions not in usable:
+        raise UnavailableError(f"this processor has no {instructions}, only {', '.join(usable)}")
+    reasons = []
+    for name in usable if instructions is None else [instructions]:
+        try:
+            return Kernel(build(name), name)
+        except (UnavailableError, OSError) as error:  # a compiler may be older than the processor
+            reasons.append(str(error))
+    raise UnavailableError("; ".join(dict.fromkeys(reasons)))
+
+
+@functools.cache
+def why_not() -> str | None:
+    """Why there is no kernel here; None where there is one."""
+    try:
+        load()
+    except UnavailableError as error:
+        return str(error)
+    return None
+
+
+def _loaded_libraries(*names: str) -> list[str]:
+    """The files of these libraries that this process has already loaded."""
+    try:
+        maps = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:  # not Linux
+        return []
+    paths = {parts[5] for line in maps if len(parts := line.split(maxsplit=5)) == 6}
+    return sorted(path for path in paths if Path(path).name.startswith(names))
