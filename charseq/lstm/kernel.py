@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from charseq.errors import CharseqError
-from charseq.lstm.compiler import UnavailableError, build, usable_instructions
+from charseq.lstm.compiler import UnavailableError as UnavailableError
+from charseq.lstm.compiler import build, usable_instructions
 
 _NUMBER, _POINTER = ctypes.c_int64, ctypes.c_void_p
 
@@ -42,6 +43,30 @@ class Layer(ctypes.Structure):
     ]
 
 
+class Stream(ctypes.Structure):
+    """``Stream`` of ``csrc/stream.h``, field for field."""
+
+    _fields_ = [
+        ("layers", _NUMBER),
+        ("units", _NUMBER),
+        ("symbols", _NUMBER),
+        ("threads", _NUMBER),
+        ("table", _POINTER),
+        ("biases", _POINTER),
+        ("weight_ih", _POINTER),
+        ("weight_hh", _POINTER),
+        ("weight_out", _POINTER),
+        ("bias_out", _POINTER),
+        ("h", _POINTER),
+        ("c", _POINTER),
+        ("logits", _POINTER),
+        ("temperature", ctypes.c_double),
+        ("top_p", ctypes.c_double),
+        ("top_k", _NUMBER),
+        ("never", _NUMBER),
+    ]
+
+
 _FUNCTIONS: dict[str, list[object]] = {
     "forward": [ctypes.POINTER(Layer)],
     "backward": [ctypes.POINTER(Layer)],
@@ -49,6 +74,8 @@ _FUNCTIONS: dict[str, list[object]] = {
     "weight_gradient": [*[_NUMBER] * 3, _POINTER, _POINTER, _NUMBER, _POINTER, _POINTER],
     "pack_forward": [_POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
     "pack_backward": [_POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
+    "pack_rows": [_POINTER, _NUMBER, _NUMBER, _POINTER],
+    "write": [ctypes.POINTER(Stream), _NUMBER, _NUMBER, _POINTER, _POINTER],
     "sum_by_id": [_POINTER, _POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
 }
 
@@ -81,6 +108,17 @@ class Kernel:
             raise MemoryError("the LSTM's kernel found no memory")
         if failure:
             raise CharseqError("LSTM: an id or a length is out of its range")
+
+    def write(self, kind: str, *arguments: object) -> int:
+        """``Stream.write`` of ``csrc/stream.h``: how many symbols were written.
+
+        Raises:
+            MemoryError: there was none left.
+        """
+        written = int(getattr(self._library, f"charseq_write_{kind}")(*arguments))
+        if written < 0:
+            raise MemoryError("the LSTM's kernel found no memory")
+        return written
 
     @property
     def threaded(self) -> bool:

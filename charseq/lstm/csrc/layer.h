@@ -9,6 +9,29 @@
 
 #include "products.h"
 
+// Steps 2 to 4 of one block of one sequence. Returns h_t; z becomes the gates where they are kept.
+template <typename Kind>
+INLINE typename Kind::Vector gates_of(typename Kind::Real *z, const typename Kind::Real *c_before,
+                                      typename Kind::Real *c_now, bool keep) {
+    constexpr Size Lanes = Kind::Lanes;
+    // 2. the gates
+    const auto i = sigmoid<Kind>(Kind::load(z));
+    const auto f = sigmoid<Kind>(Kind::load(z + Lanes));
+    const auto g = tanh<Kind>(Kind::load(z + 2 * Lanes));
+    const auto o = sigmoid<Kind>(Kind::load(z + 3 * Lanes));
+    if (keep) {
+        Kind::store(z, i);
+        Kind::store(z + Lanes, f);
+        Kind::store(z + 2 * Lanes, g);
+        Kind::store(z + 3 * Lanes, o);
+    }
+    // 3. c_t = f_t * c_{t-1} + i_t * g_t
+    const auto c_t = f * Kind::load(c_before) + i * g;
+    Kind::store(c_now, c_t);
+    // 4. h_t = o_t * tanh(c_t)
+    return o * tanh<Kind>(c_t);
+}
+
 template <typename Kind> struct Layer {
     using Real = typename Kind::Real;
     using Part = typename Kind::Part;
@@ -46,7 +69,6 @@ template <typename Kind> struct Layer {
     bool in_range() const;
     bool forward(Size first, Size last) const;
     bool backward(Size first, Size last) const;
-    void gate(Real *z, const Real *c_before, Real *c_now, Real *h, Part *part, Size count) const;
 };
 
 template <typename Kind> template <typename Pass> Size Layer<Kind>::by_rows(Pass pass) const {
@@ -66,34 +88,6 @@ template <typename Kind> bool Layer<Kind>::in_range() const {
     for (Size i = 0; ids && i < steps * batch; i++)
         if (ids[i] < 0 || ids[i] >= symbols) return false;
     return true;
-}
-
-// Steps 2 to 4 of one block of one sequence: z becomes the gates. `count` units are written to h.
-template <typename Kind>
-INLINE void Layer<Kind>::gate(Real *z, const Real *c_before, Real *c_now, Real *h, Part *part,
-                              Size count) const {
-    // 2. the gates
-    const auto i = sigmoid<Kind>(Kind::load(z));
-    const auto f = sigmoid<Kind>(Kind::load(z + Lanes));
-    const auto g = tanh<Kind>(Kind::load(z + 2 * Lanes));
-    const auto o = sigmoid<Kind>(Kind::load(z + 3 * Lanes));
-    // 3. c_t = f_t * c_{t-1} + i_t * g_t
-    const auto c_t = f * Kind::load(c_before) + i * g;
-    // 4. h_t = o_t * tanh(c_t)
-    const auto h_t = o * tanh<Kind>(c_t);
-    if (keep) {
-        Kind::store(z, i);
-        Kind::store(z + Lanes, f);
-        Kind::store(z + 2 * Lanes, g);
-        Kind::store(z + 3 * Lanes, o);
-    }
-    Kind::store(c_now, c_t);
-    if (count == Lanes)
-        Kind::store(h, h_t);
-    else
-        for (Size lane = 0; lane < count; lane++) h[lane] = h_t[lane];
-    if constexpr (Kind::Pair > 1)
-        Kind::store_parts(part, h_t);
 }
 
 template <typename Kind> bool Layer<Kind>::forward(Size first, Size last) const {
@@ -152,8 +146,9 @@ template <typename Kind> bool Layer<Kind>::forward(Size first, Size last) const 
             const Size written = units - u < Lanes ? units - u : Lanes;
             for (Size r = 0; r < count; r++) {
                 const Row &row = rows.at[r];
-                gate(to.at[r], row.c_before + u, row.c + u, row.h + u, row.part ? row.part + u : nullptr,
-                     written);
+                const auto h_t = gates_of<Kind>(to.at[r], row.c_before + u, row.c + u, keep);
+                Kind::store_some(row.h + u, h_t, written);
+                if constexpr (Kind::Pair > 1) Kind::store_parts(row.part + u, h_t);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 #include "layer.h"
 #include "pack.h"
+#include "stream.h"
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -39,6 +40,15 @@ Size charseq_vector_bytes() { return VectorBytes; }
                                       Kind::Part *packed) {                                            \
         pack_backward<Kind>(weight, units, inputs, threads, packed);                                   \
         return 0;                                                                                      \
+    }                                                                                                  \
+    Size charseq_pack_rows_##kind(const Kind::Real *weight, Size rows, Size inputs,                    \
+                                  Kind::Part *packed) {                                                \
+        pack_rows<Kind>(weight, rows, inputs, packed);                                                 \
+        return 0;                                                                                      \
+    }                                                                                                  \
+    Size charseq_write_##kind(const Stream<Kind> *stream, Size symbol, Size count,                     \
+                              const double *uniforms, int64_t *written) {                              \
+        return stream->write(symbol, count, uniforms, written);                                        \
     }                                                                                                  \
     Size charseq_sum_by_id_##kind(const Kind::Real *rows, const int64_t *ids, Size count, Size width,  \
                                   Size threads, Kind::Real *sums) {                                    \

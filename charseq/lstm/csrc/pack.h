@@ -50,6 +50,20 @@ void pack_backward(const typename Kind::Real *weight, Size units, Size inputs, S
     });
 }
 
+// W (rows, inputs) for W x: for each four vectors of rows a panel (inputs, rows).
+template <typename Kind>
+void pack_rows(const typename Kind::Real *weight, Size rows, Size inputs, typename Kind::Part *to) {
+    constexpr Size Lanes = Kind::Lanes, Pair = Kind::Pair, Wide = Columns * Lanes;
+    for (Size row = 0; row < rows; row += Wide) {
+        const Size width = round_up(rows - row < Wide ? rows - row : Wide, Lanes);
+        for (Size k = 0; k < round_up(inputs, Pair); k += Pair)
+            for (Size r = row; r < row + width; r++)
+                for (Size p = 0; p < Pair; p++)
+                    *to++ = r < rows && k + p < inputs ? Kind::to_part(weight[r * inputs + k + p])
+                                                       : typename Kind::Part(0);
+    }
+}
+
 // sums[ids[r]] += rows[r] for rows of `width`: each thread sums some of the columns, in the order of r.
 template <typename Kind>
 void sum_by_id(const typename Kind::Real *rows, const int64_t *ids, Size count, Size width, Size threads,

@@ -45,6 +45,12 @@ template <typename Number> struct Plain {
         if (count > 0) std::memcpy(&v, p, size_t(count) * sizeof(Real));
         return v;
     }
+    static INLINE void store_some(Real *p, Vector v, Size count) {
+        if (count >= Lanes)
+            store(p, v);
+        else
+            std::memcpy(p, &v, size_t(count) * sizeof(Real));
+    }
     // `Pair` terms of Lanes sums; of a row, and of weights
     static INLINE Vector load_weights(const Part *p) { return load(p); }
     static INLINE Real load_row(const Part *p) { return *p; }
