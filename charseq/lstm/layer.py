@@ -4,6 +4,7 @@ Every backend runs one layer in one direction and has the same signature, so the
 once, here.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -65,7 +66,9 @@ class LSTM(nn.Module):
     reads: on features as ``dropout`` does; of ids it drops whole symbols, one draw a place.
     ``weight_drop`` drops entries of every ``weight_hh``, once a call for all of its time steps, in
     training (DropConnect, as in the AWD-LSTM of Merity et al. 2018, section 2). ``forget_bias`` is
-    the initial bias of the forget gate (Jozefowicz et al. 2015).
+    the initial bias of the forget gate (Jozefowicz et al. 2015). While the attribute
+    ``bfloat16_products`` is True, backend fused multiplies bfloat16 numbers in training; what is
+    kept is float32.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class LSTM(nn.Module):
         self.input_dropout, self.weight_drop = input_dropout, weight_drop
         self.bidirectional, self.backend = bidirectional, backend
         self.forget_bias = forget_bias
+        self.bfloat16_products = False
         self._suffixes = ("", "_reverse") if bidirectional else ("",)
         for layer in range(num_layers):
             size = input_size if layer == 0 else hidden_size * len(self._suffixes)
@@ -139,6 +143,8 @@ class LSTM(nn.Module):
             x = x.long()
         self._check(x, state, lengths)
         run = BACKENDS[self.resolve_backend(x.device)]
+        if self.bfloat16_products and self.training and run is fused.lstm:
+            run = functools.partial(run, bfloat16=True)
         h_0, c_0 = self.zero_state(x.shape[1]) if state is None else state
         weights = self.draw_weights()
         x, weights = self.drop_input(x, weights)

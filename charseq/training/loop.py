@@ -22,10 +22,11 @@ from charseq.inference.validate import validate
 from charseq.lstm.device import resolve_device
 from charseq.models.build import Data, load_data, make_batches
 from charseq.models.checkpoint import write_checkpoint
-from charseq.training.diagnose import diagnose
+from charseq.training.diagnose import diagnose, diverged, divergence
 from charseq.training.events import Evaluated, Event, Saved, Started, Step, Stopped
 from charseq.training.optim import learning_rate
-from charseq.training.run import RunFolder, open_run
+from charseq.training.precision import use_precision
+from charseq.training.run import RunFolder, go_on, open_run
 from charseq.training.speed import fast_products, keep_freed_memory
 from charseq.training.state import TrainingState
 
@@ -83,6 +84,7 @@ class _Training:
         if checkpoint:
             self.state.restore(checkpoint, where=str(folder.path))
         self.model, self.progress = self.state.model, self.state.progress
+        self.precision = use_precision(self.model, config.train.precision, device)
         folder.start(config, self.progress.step)
         self.began = time.perf_counter() - self.progress.seconds
         self.started = Started(
@@ -128,6 +130,7 @@ class _Training:
             best_score=progress.best_score,
             best_step=progress.best_step,
             seconds=progress.seconds,
+            warning=self._warning(),
         )
 
     def _step(self) -> float:
@@ -142,7 +145,8 @@ class _Training:
         before: Any = state.carried
         self.model.train()
         state.optimizer.zero_grad()
-        loss_sum, symbols, carried = self.model.loss(batch, before, settings.label_smoothing)
+        with self.precision:
+            loss_sum, symbols, carried = self.model.loss(batch, before, settings.label_smoothing)
         torch.autograd.backward(loss_sum / symbols)
         parameters = list(self.model.parameters())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
@@ -158,6 +162,8 @@ class _Training:
         progress.step += 1
         progress.loss_sum += loss
         progress.symbols += symbols
+        progress.evaluation_loss_sum += loss
+        progress.evaluation_symbols += symbols
         progress.busy_seconds += time.perf_counter() - began
         progress.seconds = time.perf_counter() - self.began
         return float(gradient_norm)
@@ -192,6 +198,7 @@ class _Training:
     def _evaluate(self) -> Iterator[Evaluated]:
         """Score the validation data, where there is any, and keep the best weights."""
         settings, progress = self.settings, self.progress
+        loss = self._loss_since_evaluation()
         if len(self.data.valid) == 0:
             return
         average = self.state.average
@@ -215,10 +222,29 @@ class _Training:
         if settings.schedule == "plateau" and not is_best and not patient:
             progress.plateau_factor *= settings.decay
         progress.seconds = time.perf_counter() - self.began
-        event = Evaluated(progress.step, score, is_best, progress.seconds)
-        line = {"step": event.step, "is_best": is_best, "seconds": event.seconds}
+        event = Evaluated(
+            step=progress.step,
+            score=score,
+            is_best=is_best,
+            diverged=diverged(loss, self.model.vocab_size),
+            seconds=progress.seconds,
+        )
+        line = {key: value for key, value in vars(event).items() if key != "score"}
         self.folder.log({"event": "evaluated", **line, **score.to_json()})
         yield event
+
+    def _loss_since_evaluation(self) -> float:
+        """The mean training loss since the last evaluation, or 0; the worst of these is kept."""
+        progress = self.progress
+        loss = progress.evaluation_loss_sum / max(1, progress.evaluation_symbols)
+        progress.evaluation_loss_sum, progress.evaluation_symbols = 0.0, 0
+        if loss > progress.worst_loss:
+            progress.worst_loss, progress.worst_step = loss, progress.step
+        return loss
+
+    def _warning(self) -> str | None:
+        loss, step, size = self.progress.worst_loss, self.progress.worst_step, self.model.vocab_size
+        return divergence(loss, step, size, self.settings) if diverged(loss, size) else None
 
     def _save(self) -> Saved:
         """Write everything that resuming needs, unless the last update broke the weights."""
@@ -253,7 +279,9 @@ class _Training:
         return (
             f"step {self.progress.step + 1}: training went wrong and was stopped before it could"
             f" spoil the checkpoints\n{symptom}\n{details}\nlast good checkpoint: {kept}\n"
-            "try a lower train.learning_rate or train.clip_norm, then --resume"
+            "try a lower train.learning_rate or train.clip_norm, as in"
+            f" `{go_on(self.folder.path)} --set train.learning_rate="
+            f"{self.settings.learning_rate / 10:g}`"
         )
 
 

@@ -202,7 +202,10 @@ def test_a_gradient_that_is_not_a_number_fails(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: check("cudnn"), "no backend 'cudnn'; choose one of fused, manual, reference, torch"),
+        (
+            lambda: check("cudnn"),
+            "no backend 'cudnn'; choose one of fused, manual, reference, torch",
+        ),
         (lambda: check(dtype=torch.float16), "float64 or float32, not torch.float16"),
         (lambda: check(seq_len=0), "seq_len must be at least 1, not 0"),
         (lambda: check_fault("typo"), "no fault 'typo'; choose one of softmax-derivative, tanh"),

@@ -534,7 +534,7 @@ def test_scheduled_sampling_replaces_at_its_rate() -> None:
 
 
 def test_a_new_model_attends_by_likeness_and_starts_without_biases() -> None:
-    model = Seq2Seq(SOURCES, TARGETS, 8, attention="general", forget_bias=1.5)
+    model = Seq2Seq(SOURCES, TARGETS, 8, attention="general", forget_bias=1.5, backend="manual")
     assert model.decoder.attention is not None
     assert torch.equal(model.decoder.attention.query.weight, torch.eye(8))
     for name, parameter in model.named_parameters():

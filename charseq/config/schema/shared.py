@@ -52,8 +52,8 @@ class ModelConfig(Section):
     )
     backend: Backend = Field(
         "auto",
-        description="manual: hand-derived backward; reference: autograd; torch: nn.LSTM; "
-        "auto: manual, on a GPU torch",
+        description="fused: compiled; manual: hand-derived backward in torch; reference: autograd; "
+        "torch: nn.LSTM; auto: fused where it can be built, else manual; on a GPU torch",
     )
 
 
@@ -77,6 +77,11 @@ class TrainConfig(Section):
         gt=0.0,
         description="stop after so long, all sessions of the run together",
         json_schema_extra={"unit": "minutes"},
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="bf16: the LSTM multiplies bfloat16 numbers and sums in float32, in training; "
+        "weights and states stay float32; needs backend fused and AVX512-BF16, or a GPU",
     )
     learning_rate: float = Field(2e-3, gt=0.0, le=10.0, description="peak learning rate of AdamW")
     schedule: Literal["constant", "cosine", "step", "plateau"] = Field(
