@@ -1,12 +1,17 @@
 """``charseq config show | check | schema``: look at a configuration without running it."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charseq.errors import ConfigError
+from charseq.cli.options import AsJson
+from charseq.errors import CharseqError, ConfigError
+
+if TYPE_CHECKING:
+    from charseq.config import Config
 
 config_app = typer.Typer(
     help="Show or check a configuration, or print its JSON Schema.\n\n"
@@ -20,7 +25,6 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @config_app.command()
@@ -42,23 +46,24 @@ def show(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fals
 def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Find every mistake in a configuration; the exit code is 2 if there is one.
 
+    The files that it names have to be there, those of pairs with the columns that it names.
+
     Example: charseq config check charseq.yaml
     """
     from charseq.config import load_config
 
-    problems: list[str] = []
+    said = overrides or ()
     try:
-        load_config(config, overrides or ())
+        missing = _missing(load_config(config, said))
+        problems = [f"{_place(config, said, key)}: {key}: {why}" for key, why in missing]
     except ConfigError as error:
-        if not as_json:
-            raise
         problems = error.problems
-    if not as_json:
-        _print(f"{config} is valid\n")
-        return
-    _print(_json({"valid": not problems, "problems": problems}))
+    if as_json:
+        _print(_json({"valid": not problems, "problems": problems}))
+        raise typer.Exit(ConfigError.exit_code if problems else 0)
     if problems:
-        raise typer.Exit(ConfigError.exit_code)
+        raise ConfigError(problems)
+    _print(f"{config} is valid\n")
 
 
 @config_app.command()
@@ -76,6 +81,44 @@ def schema(
     from charseq.config.template import json_schema
 
     _print(_json(json_schema(load_config(config).task if config else None)))
+
+
+def _missing(config: "Config") -> Iterator[tuple[str, str]]:
+    """Each setting that names a file, a named set or a column that is not there, and why not."""
+    from charseq.config.schema.seq2seq import PairDataConfig
+    from charseq.text.characters import escape
+    from charseq.text.datasets import PREFIX, find_files
+    from charseq.text.pair_look import first_lines, missing_columns
+    from charseq.text.read import expand, read_chunks
+
+    for key in ("text", "train", "valid", "test"):
+        name = getattr(config.data, key, None)
+        if name is None:
+            continue
+        path = expand(name)
+        try:
+            if name.startswith(PREFIX):
+                find_files(name.removeprefix(PREFIX))
+            elif isinstance(config.data, PairDataConfig):
+                for setting, why in missing_columns(first_lines(path), config.data):
+                    yield f"data.{setting}", f"{escape(name)}: {why}"
+            else:
+                next(read_chunks(path, errors="replace", chunk_bytes=1))
+        except CharseqError as error:
+            yield f"data.{key}", str(error)
+
+
+def _place(file: Path, overrides: Sequence[str], key: str) -> str:
+    """Where a setting was given its value, as far as that can be read again."""
+    from charseq.config.document import Place, printable, read_yaml
+
+    for override in reversed(overrides):
+        if override.partition("=")[0].strip() == key:
+            return f"--set {printable(override)}"
+    if not file.is_file():  # a pipe
+        return str(file)
+    text = file.read_text(encoding="utf-8-sig")
+    return str(read_yaml(text, Place(str(file), 1, 1)).place_of(tuple(key.split("."))))
 
 
 def _json(value: object) -> str:

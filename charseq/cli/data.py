@@ -9,6 +9,7 @@ import typer
 
 from charseq.cli.data_make import make_app
 from charseq.cli.data_stats import stats
+from charseq.cli.options import AsJson
 
 if TYPE_CHECKING:
     from charseq.text.datasets import Dataset
@@ -21,8 +22,6 @@ data_app = typer.Typer(
 )
 
 data_app.add_typer(make_app, name="make")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 data_app.command()(stats)

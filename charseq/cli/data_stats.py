@@ -36,8 +36,8 @@ def stats(
 
     For a configuration also the parts that its data is cut into, what they have in common, and how
     long an epoch is. A file of pairs, whose name ends in .tsv or .tsv.gz or which --pairs
-    says to be one, has its sources in the first column, its targets in the second, each a row of
-    characters; for another, write a configuration.
+    says to be one, is read as `charseq init --pairs` would have it: its first lines are looked at
+    for a header, tags, and spaces between symbols. For another reading, write a configuration.
 
     Example: charseq data stats charseq.yaml
     """
@@ -56,10 +56,14 @@ def stats(
     from charseq.cli.data_stats_pairs import show_pairs
     from charseq.config.schema.seq2seq import PairDataConfig
     from charseq.text.datasets import source_path
+    from charseq.text.pair_look import data_settings, first_lines, look
     from charseq.text.pair_stats import pair_file_stats, pair_stats
 
     if config is None:
-        found = pair_file_stats(source_path(source), source, PairDataConfig(train=source))
+        path = source_path(source)
+        notices = [notice for notice in look(first_lines(path)) if data_settings([notice])]
+        data = PairDataConfig.model_validate({"train": source, **data_settings(notices)})
+        found = pair_file_stats(path, source, data, [notice.seen for notice in notices])
     else:
         found = pair_stats(config)
     if as_json:

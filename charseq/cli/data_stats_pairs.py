@@ -23,6 +23,8 @@ def show_pairs(console: "Console", stats: "PairStats") -> None:
         console.print(Text(f"\n{text}", style="bold"))
 
     console.print(Text(escape(stats.source), style="bold"))
+    for seen in stats.noticed:
+        console.print(Text(f"  noticed: {seen}", style="yellow"), soft_wrap=True)
     _show_parts(console, stats.parts)
     if stats.skipped:
         heading("Left out")

@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from charseq.errors import CharseqError
+
+if TYPE_CHECKING:
+    from charseq.text.pair_look import Notice
 
 
 def init(
@@ -45,21 +49,27 @@ def init(
     """Write a complete configuration, in which every setting is explained.
 
     Beside it goes charseq.schema.json, with which an editor completes and checks the settings.
+    Where the file of --pairs is there, its first lines are looked at for a header, tags, and spaces
+    between symbols; a small one gets settings that suit few pairs. What is noticed is said.
 
     Example: charseq init words.yaml --pairs words.tsv
 
     Example: charseq init book.yaml --text book.txt
     """
-    from charseq.config import load_config
-    from charseq.config.schema.lm import TextDataConfig
-    from charseq.config.template import SCHEMA_FILE, commented_config, json_schema
+    from charseq.config.template import SCHEMA_FILE, commented_config, example_source, json_schema
 
     task = _task(task, text, pairs)
-    source = pairs if text is None else text
+    source = text or pairs or example_source(task)
+    notices, missing = _look(source, task)
+    found = {path: value for notice in notices for path, value in notice.settings.items()}
+    notes = [notice.seen for notice in notices]
+    noticed = Text("".join(f"noticed: {note}\n" for note in notes))
+    console = Console(stderr=True, highlight=False)
     if str(file) == "-":
-        typer.echo(commented_config(source, task).encode(), nl=False)
+        typer.echo(commented_config(source, task, found=found, notes=notes).encode(), nl=False)
+        console.print(noticed, end="", soft_wrap=True)
         return
-    yaml = commented_config(source, task, file)
+    yaml = commented_config(source, task, file, found, notes)
     schema = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     try:
         with file.open("w" if force else "x", encoding="utf-8", newline="\n") as target:
@@ -73,14 +83,27 @@ def init(
     except OSError as error:
         raise CharseqError(f"{error.filename} cannot be written: {error.strerror}") from None
 
-    console = Console(stderr=True, highlight=False)
     console.print(f"wrote [bold]{escape(str(file))}[/] and {SCHEMA_FILE}", soft_wrap=True)
-    data = load_config(file).data
-    named = data.text if isinstance(data, TextDataConfig) else data.train
-    if not named.startswith("dataset:") and not Path(named).expanduser().is_file():
-        missing = f"note: there is no file {escape(named)} yet"
-        console.print(f"[yellow]{missing}[/]", soft_wrap=True)
+    console.print(noticed, end="", soft_wrap=True)
+    if missing:
+        console.print(Text(f"note: {missing}", style="yellow"), soft_wrap=True)
     console.print(f"next: [bold]charseq train {escape(str(file))}[/]", soft_wrap=True)
+
+
+def _look(source: str, task: str) -> "tuple[list[Notice], str]":
+    """What is noticed in the data of pairs, and why nothing can be, or read at all."""
+    from charseq.text.datasets import PREFIX, source_path
+    from charseq.text.pair_look import first_lines, look
+    from charseq.text.read import read_chunks
+
+    try:
+        if task == "seq2seq":
+            return look(first_lines(source_path(source))), ""
+        if not source.startswith(PREFIX):  # to find the standard library's source is to write it
+            next(read_chunks(source_path(source), errors="replace", chunk_bytes=1))
+    except CharseqError as error:
+        return [], str(error)
+    return [], ""
 
 
 def _task(task: str | None, text: str | None, pairs: str | None) -> str:

@@ -2,7 +2,7 @@
 
 import shlex
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from charseq.config.describe import (
     settings,
     unit,
 )
-from charseq.config.scalars import write_scalar
+from charseq.config.scalars import Scalar, write_scalar
 from charseq.config.schema import DEFAULT_TASK, TASKS
 from charseq.errors import CharseqError
 
@@ -47,21 +47,34 @@ _WIDTH = 100
 _FACTS_AT = 38  # the column at which the remarks behind the values begin
 
 
-def commented_config(
-    source: str | None, task: str = DEFAULT_TASK, file: str | PurePath = "charseq.yaml"
-) -> str:
-    """A complete YAML configuration: every setting at its default, with what it means and accepts.
-
-    ``source`` is the training text or the file of pairs, by default the Python standard library's
-    own source or the dates, and ``file`` is the name under which the configuration will be saved,
-    for the commands in its head.
+def example_source(task: str) -> str:
+    """What a new configuration trains on that names nothing else.
 
     Raises ``CharseqError`` for an unknown task.
     """
-    task = _known_task(task)
+    return _EXAMPLES[_known_task(task)].source
+
+
+def commented_config(
+    source: str | None,
+    task: str = DEFAULT_TASK,
+    file: str | PurePath = "charseq.yaml",
+    found: Mapping[tuple[str, ...], Scalar] | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    """A complete YAML configuration: every setting with what it means and accepts.
+
+    ``source`` is the training text or the file of pairs, by default the Python standard library's
+    own source or the dates, and ``file`` is the name under which the configuration will be saved,
+    for the commands in its head. ``found`` has the settings that are not at their defaults, and
+    ``notes`` say why: printable lines, for the head too.
+
+    Raises ``CharseqError`` for an unknown task.
+    """
+    source = source or example_source(task)
     example = _EXAMPLES[task]
-    values = {("task",): task, example.setting: source or example.source}
-    lines = [*_head(PurePath(file), example), *_setting(("task",), values, task)]
+    values = {**(found or {}), ("task",): task, example.setting: source}
+    lines = [*_head(PurePath(file), example, notes), *_setting(("task",), values, task)]
     for name, section in sections(task).items():
         lines += ["", f"# {section.__doc__}", f"{name}:"]
         for path in settings(task):
@@ -145,7 +158,7 @@ def _known_task(task: str) -> str:
     raise CharseqError(f"unknown task '{task}'{meant}; there is {', '.join(TASKS)}")
 
 
-def _head(file: PurePath, example: _Example) -> Iterator[str]:
+def _head(file: PurePath, example: _Example, notes: Sequence[str]) -> Iterator[str]:
     if not str(file).isprintable():  # a line break in the name would end the comment
         file = PurePath("charseq.yaml")
     config, run = shlex.quote(str(file)), shlex.quote(f"runs/{file.stem}")
@@ -162,10 +175,19 @@ def _head(file: PurePath, example: _Example) -> Iterator[str]:
     yield "# What to type next:"
     for command, what in commands.items():
         yield f"#   {command:{width}}  {what}"
+    if notes:
+        yield "#"
+        yield "# What was noticed in the data, and so set; correct the settings where it is wrong:"
+    for note in notes:
+        yield from textwrap.wrap(
+            note, _WIDTH, initial_indent="#   ", subsequent_indent="#     ", break_on_hyphens=False
+        )
     yield ""
 
 
-def _setting(path: tuple[str, ...], values: dict[tuple[str, ...], str], task: str) -> Iterator[str]:
+def _setting(
+    path: tuple[str, ...], values: Mapping[tuple[str, ...], Scalar], task: str
+) -> Iterator[str]:
     """The lines of one setting, not indented: what it means; its value and what it accepts."""
     field = settings(task)[path]
     value = write_scalar(values[path]) if path in values else default(field)

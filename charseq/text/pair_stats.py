@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import numpy as np
 
 from charseq.config.schema.seq2seq import PairDataConfig, Seq2SeqConfig
 from charseq.text.pair_batches import PairBatches
+from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PARTS, Example, gather, load_pairs, no_pairs
 from charseq.text.rows import Mistakes, read_rows
 from charseq.text.stats import RARE
-from charseq.text.symbols import PairVocab, count_symbols, split_symbols
+from charseq.text.symbols import count_symbols, split_symbols
 
 SHOWN = 10  # ambiguous sources that are kept as examples
 
@@ -104,6 +105,7 @@ class PairStats:
         ambiguous: the first examples of the first part that have several right answers.
         skipped: lines and answers that were left out, by reason.
         mistakes: the first of these as ``file:line: why``; for a file only.
+        noticed: how the look of a file said that it is to be read.
     """
 
     source: str
@@ -116,6 +118,7 @@ class PairStats:
     skipped: dict[str, int]
     mistakes: tuple[str, ...] = ()
     training: PairTrainingStats | None = None
+    noticed: tuple[str, ...] = ()
 
     @property
     def rare_source(self) -> dict[str, int]:
@@ -159,12 +162,15 @@ def pair_stats(config: Seq2SeqConfig) -> PairStats:
     )
 
 
-def pair_file_stats(path: Path, source: str, data: PairDataConfig) -> PairStats:
+def pair_file_stats(
+    path: Path, source: str, data: PairDataConfig, noticed: Iterable[str] = ()
+) -> PairStats:
     """Count the pairs of one file, read as ``data`` says; wrong lines are counted, not refused.
 
     Args:
         source: what the user calls the file.
         data: how to read it; the files and shares that it names are not used.
+        noticed: why it is read so, for the reader of the counts.
 
     Raises:
         CharseqError: the file cannot be read, lacks the columns that ``data`` names, or holds no
@@ -175,9 +181,10 @@ def pair_file_stats(path: Path, source: str, data: PairDataConfig) -> PairStats:
     if not examples:
         mistakes.refuse()
         raise no_pairs(source)
-    return _stats(
+    counted = _stats(
         source, {"file": examples}, data, skipped=mistakes.count, mistakes=tuple(mistakes.first)
     )
+    return replace(counted, noticed=tuple(noticed))
 
 
 def _stats(

@@ -1,6 +1,8 @@
 """``charseq config show | check | schema``."""
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,12 @@ from charseq.errors import ConfigError
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> str:
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A configuration and its text, in the current folder."""
     path = tmp_path / "run.yaml"
     path.write_text("data: {text: Ā.txt}\n", encoding="utf-8")
+    (tmp_path / "Ā.txt").write_text("text")
+    monkeypatch.chdir(tmp_path)
     return str(path)
 
 
@@ -57,6 +62,60 @@ def test_check_lists_the_problems_for_other_programs_and_exits_with_2(file: str)
             "--set train.seed=x: train.seed: expected a whole number, found the text 'x'",
         ],
     }
+
+
+def test_check_wants_the_text_to_be_there(file: str) -> None:
+    Path("Ā.txt").unlink()
+    with pytest.raises(ConfigError) as caught:
+        run("check", file)
+    assert str(caught.value) == f"{file}:1:14: data.text: Ā.txt: there is no such file"
+    with pytest.raises(ConfigError, match=r"^--set data\.text=\.: data\.text: \.: is a folder"):
+        run("check", file, "--set", "data.text=b.txt", "--set", "data.text=.")
+    assert run("check", file, "--set", "data.text=dataset:stdlib").endswith("is valid\n")
+    with pytest.raises(ConfigError, match=r"dataset:stdlb: .*did you mean stdlib\?"):
+        run("check", file, "--set", "data.text=dataset:stdlb")
+
+
+def test_check_wants_the_pairs_to_be_there_with_the_columns_that_are_named(file: str) -> None:
+    Path("pairs.yaml").write_text(
+        "task: seq2seq\n"
+        "data:\n"
+        "  train: train.tsv\n"
+        "  valid: valid.tsv\n"
+        "  test: dataset:sigmorphon2021_g2p/ady_test.tsv\n"
+        "  source_column: word\n"
+    )
+    Path("train.tsv").write_text("word\tpron\na\tb\n")
+    result = CliRunner().invoke(config_app, ["check", "pairs.yaml", "--json"])
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["problems"] == [
+        "pairs.yaml:4:10: data.valid: valid.tsv: there is no such file"
+    ]
+    Path("valid.tsv").write_text("words\na\n")
+    with pytest.raises(ConfigError) as caught:
+        run("check", "pairs.yaml", "--set", "data.features_column=3")
+    assert caught.value.problems == [
+        "--set data.features_column=3: data.features_column: train.tsv: there is no column 3: "
+        "the first lines have 2",
+        "pairs.yaml:6:18: data.source_column: valid.tsv: no column is called 'word': line 1 has "
+        "'words'; did you mean 'words'?",
+        # The file of settings does not name it: this is the line of its section.
+        "pairs.yaml:2:1: data.target_column: valid.tsv: there is no column 2: the first lines have "
+        "1",
+        "--set data.features_column=3: data.features_column: valid.tsv: there is no column 3: "
+        "the first lines have 1",
+    ]
+    Path("valid.tsv").write_text("pron\tword\na\tb\n")
+    assert run("check", "pairs.yaml") == "pairs.yaml is valid\n"
+
+
+def test_a_configuration_from_a_pipe_is_read_once(file: str) -> None:
+    os.mkfifo("pipe.yaml")
+    writer = threading.Thread(target=Path("pipe.yaml").write_text, args=["data: {text: none}\n"])
+    writer.start()
+    with pytest.raises(ConfigError, match=r"^pipe\.yaml: data\.text: none: there is no such file"):
+        run("check", "pipe.yaml")
+    writer.join()
 
 
 def test_schema_is_printed_with_and_without_a_configuration(file: str) -> None:

@@ -93,6 +93,30 @@ def test_spaces_between_symbols_are_noticed() -> None:
     assert "data.source_separator" not in shown
 
 
+def test_a_file_is_counted_as_its_first_lines_ask_for_and_this_is_said() -> None:
+    rows = [f"w{n}\tt͡ʃ a k\t{'N;PL' if n % 2 else 'V'}\n" for n in range(20)]
+    Path("words.tsv").write_text("".join(["word\tpron\tx\n", *rows]), encoding="utf-8")
+    shown = lines(stats("words.tsv", columns=100))
+    assert shown[:6] == [
+        "words.tsv",
+        "noticed: the first line names the columns: data.source_column: word, "
+        "data.target_column: pron",
+        "noticed: column 3 holds tags: data.features_column: x",
+        'noticed: spaces separate the symbols of a target: data.target_separator: " "',
+        "pairs sources several answers unseen symbols",
+        "file 20 20 0 0",
+    ]
+    assert " ".join(below(shown, "Tags by count: 3")) == "'N' 10 'PL' 10 'V' 10"
+    report = json.loads(stats("words.tsv", "--json"))
+    assert report["target_symbols"] == {"a": 20, "k": 20, "t͡ʃ": 20}
+    assert [line.split(":")[0] for line in report["noticed"]] == [
+        "the first line names the columns",
+        "column 3 holds tags",
+        "spaces separate the symbols of a target",
+    ]
+    assert json.loads(stats("pairs.tsv", "--json"))["noticed"] == []
+
+
 def test_a_configuration_of_pairs_shows_its_parts_and_what_they_share() -> None:
     Path("valid.tsv").write_text("ab\tx\tN\nqq\ty\tV;PL\n")
     Path("train.tsv").write_text("ab\tx\tN\nbb\ty\tV\ncb\tx\t\n")

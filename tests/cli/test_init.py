@@ -50,7 +50,7 @@ def test_init_writes_a_file_that_loads_and_the_schema_it_names(folder: Path) -> 
 def test_init_fills_in_the_text_and_says_that_it_is_not_there_yet(folder: Path) -> None:
     result = CliRunner().invoke(app, ["book.yaml", "--text", "my[book].txt"])
     assert load_text(Path("book.yaml")) == "my[book].txt"
-    assert "note: there is no file my[book].txt yet" in result.stderr
+    assert "note: my[book].txt: there is no such file" in result.stderr
     Path("my[book].txt").write_text("once upon a time")
     assert "note" not in CliRunner().invoke(app, ["2.yaml", "--text", "my[book].txt"]).stderr
 
@@ -88,7 +88,8 @@ def test_init_for_pairs_fills_in_their_file_and_implies_the_task(folder: Path) -
     config = load_config(Path("words.yaml"))
     assert isinstance(config, Seq2SeqConfig)
     assert config.data.train == "words.tsv"
-    assert "note: there is no file words.tsv yet" in result.stderr
+    assert "note: words.tsv: there is no such file" in result.stderr
+    assert "noticed" not in result.stderr
     assert "next: charseq train words.yaml" in result.stderr
     Path("words.tsv").write_text("a\tb\n")
     assert "note" not in CliRunner().invoke(app, ["2.yaml", "--pairs", "words.tsv"]).stderr
@@ -100,8 +101,53 @@ def test_init_for_pairs_without_a_file_begins_with_the_dates(folder: Path) -> No
     result = CliRunner().invoke(app, ["--task", "seq2seq"])
     config = load_config(Path("charseq.yaml"))
     assert isinstance(config, Seq2SeqConfig)
-    assert "note: there is no file data/dates/train.tsv yet" in result.stderr
+    assert "note: data/dates/train.tsv: there is no such file" in result.stderr
     assert config.data.train == "data/dates/train.tsv"
+
+
+def test_init_looks_at_the_pairs_and_says_what_it_noticed(folder: Path) -> None:
+    rows = [f"{'ab' * (n % 3 + 1)}{n}\tt͡ʃ a b\tN;{'PL' if n % 2 else 'SG'}" for n in range(50)]
+    Path("words.tsv").write_text("\n".join(["Word\tPron\t:tag:[b]", *rows]), encoding="utf-8")
+    result = CliRunner().invoke(app, ["words.yaml", "--pairs", "words.tsv"])
+    noticed = [
+        "the first line names the columns: data.source_column: Word, data.target_column: Pron",
+        'column 3 holds tags: data.features_column: ":tag:[b]"',
+        'spaces separate the symbols of a target: data.target_separator: " "',
+        "50 pairs, fewer than 2,500: `model` and `train` as in configs/g2p_ady.yaml, made for 800",
+    ]
+    said = [line for line in result.stderr.splitlines() if line.startswith("noticed: ")]
+    assert said == [f"noticed: {one}" for one in noticed]
+    config = load_config(Path("words.yaml"))
+    assert isinstance(config, Seq2SeqConfig)
+    assert (config.data.source_column, config.data.target_column) == ("Word", "Pron")
+    assert (config.data.features_column, config.data.target_separator) == (":tag:[b]", " ")
+    assert (config.model.dropout, config.train.batch_size, config.train.monitor) == (0.4, 16, "ser")
+    assert config.data.split == (0.9, 0.05, 0.05)
+    head = Path("words.yaml").read_text(encoding="utf-8").partition("\ntask:")[0]
+    assert head.endswith(
+        "#\n# What was noticed in the data, and so set; correct the settings where it is wrong:\n"
+        + "".join(f"#   {one}\n" for one in noticed)
+        + "\n# seq2seq: a model that turns sources into targets"
+    )
+    piped = CliRunner().invoke(app, ["-", "--pairs", "words.tsv"])
+    assert piped.stderr.splitlines() == said
+    assert '\n  features_column: ":tag:[b]"' in piped.stdout
+
+
+def test_init_writes_a_configuration_for_data_that_it_cannot_look_at(folder: Path) -> None:
+    Path("broken.tsv.gz").write_bytes(b"\x1f\x8bbroken")
+    for option, name, why in (
+        ("--pairs", "broken.tsv.gz", "broken.tsv.gz: cannot be read"),
+        ("--pairs", "dataset:cmudict_g2p/none", "cmudict_g2p has no file of that name"),
+        ("--pairs", "x" * 300, "cannot be read: File name too long"),
+        ("--text", "x" * 300, "cannot be read: File name too long"),
+        ("--text", ".", ".: is a folder"),
+    ):
+        result = CliRunner().invoke(app, ["--force", option, name], catch_exceptions=False)
+        assert f"note: {name}"[:20] in result.stderr
+        assert why in result.stderr
+        data = load_config(Path("charseq.yaml")).data
+        assert name in (getattr(data, "text", None), getattr(data, "train", None))
 
 
 def test_init_refuses_data_of_another_task(folder: Path) -> None:

@@ -1,0 +1,54 @@
+"""Options that several commands have, declared once."""
+
+from enum import Enum
+from typing import Annotated, Final, TypeAlias
+
+import typer
+
+TEXT, PAIRS = "Language models", "Pairs"  # headings of options that one kind of model has alone
+
+
+class UnknownPolicy(Enum):
+    """What to do with a symbol that the model does not know."""
+
+    ERROR: Final = "error"
+    SKIP: Final = "skip"
+    REPLACE: Final = "replace"
+
+
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Beam: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1000,
+        help="Hypotheses that the search keeps; 1 takes the likeliest symbol each time.",
+        show_default="sample.beam of the run",
+        rich_help_panel=PAIRS,
+    ),
+]
+Device: TypeAlias = Annotated[
+    str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to compute.")
+]
+Ensemble: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="RUN",
+        help="A further model of the same pairs; may be given repeatedly. The probabilities of all "
+        "are averaged.",
+        rich_help_panel=PAIRS,
+    ),
+]
+LengthPenalty: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=10.0,
+        help="Favours longer targets; 0 does not.",
+        show_default="sample.length_penalty of the run",
+        rich_help_panel=PAIRS,
+    ),
+]
+Run: TypeAlias = Annotated[
+    str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run folder or a .safetensors file.")
+]

@@ -1,0 +1,280 @@
+"""A look at the first lines of a file of pairs, and the settings that they ask for.
+
+Only what can hardly be anything else is noticed, and every notice says what was seen, so that a
+person can disagree. What is wrong with a line is for those who read them all: ``rows.py``.
+"""
+
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from charseq.config.scalars import Scalar, write_scalar
+from charseq.config.schema.seq2seq import PairDataConfig
+from charseq.errors import CharseqError
+from charseq.text.characters import escape
+from charseq.text.read import read_chunks
+from charseq.text.rows import GZIP, LONGEST_NAME, MOST_NAMES
+from charseq.text.symbols import split_symbols, split_tags
+
+LINES = 20_000
+BYTES = 8 << 20
+
+# What a column of sources or of targets is called, in any case; a header has two such names.
+SIDES = {
+    *("source", "src", "input", "target", "tgt", "trg", "output"),
+    *("lemma", "form", "inflected", "inflection", "word", "spelling", "orthography"),
+    *("grapheme", "graphemes", "phoneme", "phonemes", "phones", "ipa"),
+    *("pron", "pronunciation", "transcription", "transliteration"),
+}
+TARGETS = {"target", "tgt", "trg", "output"}  # wherever they stand
+TAGS = {"tag", "tags", "feature", "features", "feats", "msd"}
+
+ENOUGH = 100  # lines that a header without such names differs from
+OFTEN = 5  # times that each of a closed set of tags or symbols occurs, on average
+MOST = 0.9  # share of the cells of which something has to be true
+SYMBOL = 2.5  # characters, on average, of what spaces separate: of phones, not of words
+
+Row = list[str]  # the cells of a line
+Settings = dict[tuple[str, ...], Scalar]
+
+
+class FirstLines(NamedTuple):
+    """The first lines of a file, in cells. ``whole``: it has no others."""
+
+    cells: list[Row]
+    whole: bool
+
+
+class Notice(NamedTuple):
+    """What was seen, in a line that is safe to show, and the settings that it asks for."""
+
+    seen: str
+    settings: Settings
+
+
+class Recipe(NamedTuple):
+    """How a file of fewer pairs than ``below`` is trained on: as ``config`` does with ``pairs``."""
+
+    below: int
+    pairs: int
+    config: str
+    settings: Settings
+
+
+# Measured: 800 pairs, 8,000, and the 16,000 dates with the defaults. The bounds lie in between.
+RECIPES = (
+    Recipe(
+        2_500,
+        800,
+        "configs/g2p_ady.yaml",
+        {
+            ("model", "dropout"): 0.4,
+            ("train", "batch_size"): 16,
+            ("train", "max_steps"): 2500,
+            ("train", "learning_rate"): 5e-3,
+            ("train", "label_smoothing"): 0.1,
+            ("train", "average_decay"): 0.995,
+            ("train", "monitor"): "ser",
+            ("train", "eval_every"): 100,
+        },
+    ),
+    Recipe(
+        12_000,
+        8_000,
+        "configs/g2p_fre.yaml",
+        {
+            ("model", "dropout"): 0.3,
+            ("train", "batch_size"): 32,
+            ("train", "max_steps"): 4000,
+            ("train", "learning_rate"): 3e-3,
+            ("train", "label_smoothing"): 0.1,
+            ("train", "average_decay"): 0.999,
+        },
+    ),
+)
+
+
+def first_lines(path: Path) -> FirstLines:
+    """The first ``LINES`` lines, or those in the first ``BYTES``; a gzip archive is unpacked.
+
+    Bytes that are not UTF-8 become U+FFFD.
+
+    Raises:
+        CharseqError: the file is missing or empty, cannot be read, or is a damaged archive.
+    """
+    next(read_chunks(path, errors="replace", chunk_bytes=1))  # refuses what is no file to read
+    try:
+        with path.open("rb") as file:
+            packed = file.read(len(GZIP)) == GZIP
+        with gzip.open(path) if packed else path.open("rb") as file:
+            data = file.read(BYTES)
+            whole = not file.read(1)
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise CharseqError(f"{escape(str(path))}: cannot be read: {escape(str(why))}") from None
+    if not whole:
+        data = data[: data.rfind(b"\n") + 1]
+    lines = data.decode("utf-8-sig", "replace").replace("\r\n", "\n").split("\n")
+    if lines[-1] == "":  # behind the end of the last line
+        lines.pop()
+    cells = [line.split("\t") for line in lines[:LINES]]
+    return FirstLines(cells, whole and len(lines) <= LINES)
+
+
+def look(lines: FirstLines) -> list[Notice]:
+    """What the columns are, where spaces separate symbols, and whether the pairs are few."""
+    rows = [row for row in lines.cells if len(row) > 1]
+    if not rows:
+        return [Notice("no line has a tab between a source and a target", {})]
+    header, source, target = _header(rows)
+    notices = []
+    if header:
+        why = "the first line names the columns"
+        columns: Settings = {
+            ("data", "source_column"): header[source],
+            ("data", "target_column"): header[target],
+        }
+        notices.append(_notice(why, columns))
+        rows = rows[1:]
+    tags = _tags_column(header, rows, {source, target})
+    if tags is None and not header and _between(rows):
+        tags, target = 1, 2
+        why = "tags stand between source and target"
+        columns = {("data", "target_column"): target + 1, ("data", "features_column"): tags + 1}
+        notices.append(_notice(why, columns))
+    elif tags is not None:
+        column = _name(header, tags)
+        why = f"column {tags + 1} holds tags"
+        notices.append(_notice(why, {("data", "features_column"): column}))
+    for side, place in (("source", source), ("target", target)):
+        if _spaced(_cells(rows, place)):
+            why = f"spaces separate the symbols of a {side}"
+            notices.append(_notice(why, {("data", f"{side}_separator"): " "}))
+    if lines.whole:
+        notices += _few(len(rows))
+    return notices
+
+
+def data_settings(notices: Iterable[Notice]) -> dict[str, Scalar]:
+    """How the notices say that a file is to be read: settings of ``data`` by their names."""
+    every = chain.from_iterable(notice.settings.items() for notice in notices)
+    return {path[1]: value for path, value in every if path[0] == "data"}
+
+
+def missing_columns(lines: FirstLines, data: PairDataConfig) -> Iterator[tuple[str, str]]:
+    """Each setting of a column that the lines have not, and why not."""
+    names = lines.cells[0] if lines.cells else []
+    widest = max(map(len, lines.cells), default=0)
+    for setting in ("source_column", "target_column", "features_column"):
+        column = getattr(data, setting)
+        if isinstance(column, str) and names.count(column) != 1:
+            known = [name for name in names if len(name) <= LONGEST_NAME][:MOST_NAMES]
+            near = get_close_matches(column, known, 1)
+            hint = f"; did you mean '{near[0]}'?" if near and column not in names else ""
+            found = "several columns are" if column in names else "no column is"
+            listed = ", ".join(f"'{name}'" for name in known)
+            yield setting, escape(f"{found} called '{column}': line 1 has {listed}{hint}")
+        elif isinstance(column, int) and column > widest:
+            yield setting, f"there is no column {column}: the first lines have {widest}"
+
+
+def _header(rows: Sequence[Row]) -> tuple[Row, int, int]:
+    """The names of the columns, if the first row holds such, and the places of both sides."""
+    first = rows[0]
+    sides = [place for place, cell in enumerate(first) if _plain(cell) in SIDES][:2]
+    if len(sides) == 2 and _plain(first[sides[0]]) in TARGETS:
+        sides.reverse()
+    if len(sides) < 2 and _foreign(first, rows[1:]):
+        sides = [0, 1]
+    if len(sides) < 2 or any(first.count(first[place]) > 1 for place in sides):
+        return [], 0, 1
+    return first, sides[0], sides[1]
+
+
+def _foreign(first: Row, rows: Sequence[Row]) -> bool:
+    """Whether two plain words stand over many targets in which no letter occurs."""
+    words = all(len(cell) <= LONGEST_NAME and cell.isidentifier() for cell in first[:2])
+    return words and len(rows) >= ENOUGH and not any(map(_has_letter, _cells(rows, 1)))
+
+
+def _tags_column(header: Row, rows: Sequence[Row], taken: Collection[int]) -> int | None:
+    """The place of the column that has such a name, or else of the third, if it holds tags."""
+    named = [place for place, cell in enumerate(header) if _plain(cell) in TAGS]
+    if named:
+        return named[0]
+    return 2 if 2 not in taken and _are_tags(_cells(rows, 2), len(rows)) else None
+
+
+def _between(rows: Sequence[Row]) -> bool:
+    """Whether the second of three columns holds tags: lemma, V;PST, form."""
+    cells = _cells(rows, 1)
+    several = sum(";" in cell for cell in cells)
+    wide = len(_cells(rows, 2)) >= MOST * len(rows)
+    return wide and several >= MOST * len(cells) and _are_tags(cells, len(rows))
+
+
+def _are_tags(cells: Sequence[str], rows: int) -> bool:
+    """Whether cells of nearly all rows hold some of a closed set of labels, not only numbers."""
+    tags = Counter(chain.from_iterable(map(split_tags, cells)))
+    return (
+        len(cells) >= MOST * rows
+        and len(set(cells)) > 1
+        and _closed(tags)
+        and not all(tag.replace(".", "", 1).isdigit() for tag in tags)
+    )
+
+
+def _spaced(cells: Sequence[str]) -> bool:
+    """Whether nearly all cells are short symbols of a closed set, with spaces; no numbers."""
+    symbols = [split_symbols(cell, " ") for cell in cells]
+    counts = Counter(chain.from_iterable(symbols))
+    characters = sum(len(symbol) * count for symbol, count in counts.items())
+    return (
+        sum(len(some) > 1 for some in symbols) >= MOST * len(cells)
+        and characters <= SYMBOL * counts.total()
+        and _closed(counts)
+        and not any(len(symbol) > 1 and symbol.isdigit() for symbol in counts)
+    )
+
+
+def _closed(counts: Counter[str]) -> bool:
+    return counts.total() >= OFTEN * len(counts) > 0
+
+
+def _few(pairs: int) -> Iterator[Notice]:
+    for recipe in RECIPES:
+        if 0 < pairs < recipe.below:
+            why = (
+                f"{pairs:,} pairs, fewer than {recipe.below:,}: `model` and `train` as in "
+                f"{recipe.config}, made for {recipe.pairs:,}"
+            )
+            yield Notice(why, recipe.settings)
+            return
+
+
+def _notice(why: str, settings: Settings) -> Notice:
+    said = ", ".join(f"{'.'.join(path)}: {write_scalar(settings[path])}" for path in settings)
+    return Notice(f"{why}: {said}", settings)
+
+
+def _name(header: Row, place: int) -> int | str:
+    """A column as a setting names it."""
+    name = header[place] if place < len(header) else ""
+    return name if 0 < len(name) <= LONGEST_NAME and header.count(name) == 1 else place + 1
+
+
+def _has_letter(cell: str) -> bool:
+    return any(map(str.isalpha, cell))
+
+
+def _plain(cell: str) -> str:
+    return cell.strip().casefold()
+
+
+def _cells(rows: Iterable[Row], place: int) -> list[str]:
+    return [row[place] for row in rows if place < len(row)]

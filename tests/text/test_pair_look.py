@@ -1,0 +1,250 @@
+"""What a look at a file of pairs notices, and what it leaves alone."""
+
+import gzip
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charseq.config import load_config
+from charseq.config.schema import Seq2SeqConfig
+from charseq.config.schema.seq2seq import PairDataConfig
+from charseq.errors import CharseqError
+from charseq.text import pair_look
+from charseq.text.pair_look import (
+    LINES,
+    RECIPES,
+    FirstLines,
+    data_settings,
+    first_lines,
+    look,
+    missing_columns,
+)
+
+ROOT = Path(__file__).parent.parent.parent
+DRAW = random.Random(0)
+WORDS = ["".join(DRAW.choices("abcdefghij", k=8)) for _ in range(200)]
+
+
+def rows(*columns: Iterable[str]) -> list[str]:
+    return ["\t".join(cells) for cells in zip(*columns, strict=False)]
+
+
+def read_as(*lines: str) -> dict[str, Any]:
+    """The settings of ``data`` that the lines ask for."""
+    return data_settings(look(FirstLines([line.split("\t") for line in lines], True)))
+
+
+PLAIN = rows(WORDS, reversed(WORDS))
+
+
+def test_plain_pairs_are_left_alone() -> None:
+    assert read_as(*PLAIN) == {}
+
+
+def test_the_dates_that_come_with_charseq_have_tags_in_their_third_column() -> None:
+    (notice,) = look(first_lines(ROOT / "data" / "dates" / "train.tsv"))
+    assert notice.seen == "column 3 holds tags: data.features_column: 3"
+    assert notice.settings == {("data", "features_column"): 3}
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("source\ttarget", ("source", "target")),
+        ("Word\t IPA ", ("Word", " IPA ")),
+        ("tgt\tsrc", ("src", "tgt")),
+        ("form\tlemma", ("form", "lemma")),
+        ("id\tlemma\ttags\tform", ("lemma", "form", "tags")),
+        ("Lemma\tForm\tMSD\tMSD", ("Lemma", "Form", 3)),
+    ],
+)
+def test_a_first_line_of_known_names_is_a_header(
+    header: str, columns: tuple[int | str, ...]
+) -> None:
+    body = rows(WORDS, reversed(WORDS), WORDS, WORDS)
+    names = ("source_column", "target_column", "features_column")
+    assert read_as(header, *body) == dict(zip(names, columns, strict=False))
+
+
+@pytest.mark.parametrize("first", ["word\tword", "word\tMot", "form\tinform", "src\ttgt\tsrc"])
+def test_a_first_line_that_may_be_a_pair_is_one(first: str) -> None:
+    assert read_as(first, *PLAIN) == {}
+
+
+def test_words_over_targets_without_letters_are_a_header() -> None:
+    dates = [f"{1900 + number}-01-02" for number in range(100)]
+    expected = {"source_column": "datum", "target_column": "iso"}
+    assert read_as("datum\tiso", *rows(WORDS, dates)) == expected
+    assert read_as("datum\tiso", *rows(WORDS, dates[1:])) == {}  # too few to tell
+    assert read_as("datum\tiso", *rows(WORDS, [*dates, "so"])) == {}
+    assert read_as("1 mai\tiso", *rows(WORDS, dates)) == {}
+
+
+def test_tags_in_the_third_column() -> None:
+    tags = ["N;PL", "V;PST;3", "", "N;SG", "V"] * 40
+    assert read_as(*rows(WORDS, reversed(WORDS), tags)) == {"features_column": 3}
+    assert read_as("lemma\tform\tinfo", *rows(WORDS, reversed(WORDS), tags)) == {
+        "source_column": "lemma",
+        "target_column": "form",
+        "features_column": "info",
+    }
+
+
+@pytest.mark.parametrize(
+    "third",
+    [
+        WORDS,  # further answers, or remarks
+        ["1", "2.5", "3", "4"] * 50,  # counts
+        ["de"] * 200,  # says nothing
+        ["N", "V"] * 85,  # lacks in many lines
+    ],
+)
+def test_a_third_column_of_something_else(third: list[str]) -> None:
+    lines = [*rows(WORDS, reversed(WORDS), third), *PLAIN[len(third) :]]
+    assert read_as(*lines) == {}
+
+
+def test_tags_between_lemma_and_form() -> None:
+    tags = ["N;PL", "V;PST", "N;SG", "V;3"] * 50
+    assert read_as(*rows(WORDS, tags, reversed(WORDS))) == {
+        "target_column": 3,
+        "features_column": 2,
+    }
+    assert read_as(*rows(WORDS, tags)) == {}  # they are what is predicted
+    assert read_as(*rows(WORDS, [f"{one};" for one in WORDS], WORDS)) == {}
+
+
+def test_spaces_between_phones_are_separators() -> None:
+    phones = [" ".join(DRAW.choices(["t͡ʃ", "aː", "k", "ɛ̃"], k=5)) for _ in WORDS]
+    assert read_as(*rows(WORDS, phones)) == {"target_separator": " "}
+    assert read_as(*rows(phones, WORDS)) == {"source_separator": " "}
+    assert read_as(*rows(WORDS, ["k", *phones])) == {"target_separator": " "}
+    assert read_as(*rows(WORDS, ["k"] * 30 + phones)) == {}
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        ["one hundred and one", "two hundred"] * 100,  # words
+        ["3 5 1979", "17 11 2001"] * 100,  # numbers
+        [f"{one[:2]} {one[2:4]} {one[4:6]}" for one in map(str, range(10**6, 10**6 + 20_000, 97))],
+        [" ".join(map(chr, range(code, code + 3))) for code in range(0x4E00, 0x5200, 3)],  # open
+    ],
+)
+def test_spaces_between_anything_else(targets: list[str]) -> None:
+    assert read_as(*rows(map(str, range(10**9, 10**9 + 200)), targets)) == {}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "config"),
+    [
+        (2_499, "configs/g2p_ady.yaml"),
+        (2_500, "configs/g2p_fre.yaml"),
+        (11_999, "configs/g2p_fre.yaml"),
+        (12_000, None),
+    ],
+)
+def test_few_pairs_are_trained_on_as_so_few_have_been(pairs: int, config: str | None) -> None:
+    cells = [["lemma", "form"], *([str(number), f"{number}ed"] for number in range(pairs)), [""]]
+    seen = [notice.seen for notice in look(FirstLines(cells, True))][1:]
+    assert len(seen) == (config is not None)
+    assert all(line.startswith(f"{pairs:,} pairs, ") and str(config) in line for line in seen)
+    assert len(look(FirstLines(cells, False))) == 1  # there are more of them
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.config)
+def test_a_recipe_is_the_configuration_that_it_names(recipe: pair_look.Recipe) -> None:
+    named = load_config(ROOT / recipe.config)
+    assert isinstance(named, Seq2SeqConfig)
+    sections: dict[str, dict[str, Any]] = {"data": {"train": "t.tsv"}, "model": {}, "train": {}}
+    for (section, name), value in recipe.settings.items():
+        sections[section][name] = value
+    made = Seq2SeqConfig.model_validate(sections)
+    assert (made.model, made.train) == (named.model, named.train)
+    assert f"{recipe.pairs:,} words to train on" in (ROOT / recipe.config).read_text()
+    assert recipe.pairs < recipe.below
+
+
+def test_the_first_lines_of_a_file_however_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    text = "\ufeffé\tx\r\n\r\nb\ty\tz".encode()
+    expected = FirstLines([["é", "x"], [""], ["b", "y", "z"]], True)
+    for data in (text, text + b"\n", gzip.compress(text)):
+        path.write_bytes(data)
+        assert first_lines(path) == expected
+    path.write_bytes(b"caf\xe9\tx\n")  # who reads it all refuses it
+    assert first_lines(path).cells == [["caf\ufffd", "x"]]
+
+
+def test_a_large_file_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_bytes(b"a\tb\n" * LINES)
+    assert first_lines(path).whole
+    path.write_bytes(b"a\tb\n" * (LINES + 1))
+    lines = first_lines(path)
+    assert (len(lines.cells), lines.whole) == (LINES, False)
+    monkeypatch.setattr(pair_look, "BYTES", 10)  # in the middle of the third line
+    assert first_lines(path) == FirstLines([["a", "b"]] * 2, False)
+
+
+def test_files_at_which_nobody_can_look(tmp_path: Path) -> None:
+    damaged = tmp_path / "t.tsv.gz"
+    damaged.write_bytes(gzip.compress(b"a\tb\n" * 99)[:-9])
+    empty = tmp_path / "empty.tsv"
+    empty.touch()
+    for path, why in (
+        (damaged, "t.tsv.gz: cannot be read: Compressed file ended"),
+        (empty, "the file is empty"),
+        (tmp_path / "none.tsv", "there is no such file"),
+        (tmp_path / ("x" * 300), "cannot be read: File name too long"),
+        (tmp_path, "is a folder"),
+    ):
+        with pytest.raises(CharseqError, match=why):
+            first_lines(path)
+
+
+def test_lines_without_a_tab_say_so() -> None:
+    (notice,) = look(FirstLines([["a,b"], ["c,d"]], True))
+    assert notice == ("no line has a tab between a source and a target", {})
+
+
+@given(st.lists(st.lists(st.text(max_size=5), min_size=1, max_size=4), min_size=1, max_size=30))
+def test_any_cells_are_looked_at_and_what_is_said_is_safe_to_show(cells: list[list[str]]) -> None:
+    names = [["word", "pron", *cells[0]], *cells]
+    for lines in (FirstLines(cells, True), FirstLines(names, True)):
+        for notice in look(lines):
+            assert notice.seen.isprintable()
+        settings = data_settings(look(lines))
+        PairDataConfig.model_validate({"train": "t.tsv", **settings})
+
+
+def test_a_hostile_name_is_shown_as_the_configuration_writes_it() -> None:
+    tags = ["N", "V", "A", "P"] * 50
+    lines = ["word\tpron\t\x1b[2J\u202e", *rows(WORDS, reversed(WORDS), tags)]
+    _, notice, _ = look(FirstLines([line.split("\t") for line in lines], True))
+    assert notice.seen == 'column 3 holds tags: data.features_column: "\\x1b[2J\\u202e"'
+
+
+def test_columns_that_a_file_lacks() -> None:
+    lines = FirstLines([["word", "pron", "pron"], ["a", "b", "c"]], True)
+
+    def lacking(**columns: int | str) -> dict[str, str]:
+        return dict(missing_columns(lines, PairDataConfig(train="t.tsv", **columns)))  # type: ignore[arg-type]
+
+    assert lacking() == {}
+    assert lacking(source_column="word", target_column=2) == {}
+    assert lacking(source_column="Word", features_column=4) == {
+        "source_column": "no column is called 'Word': line 1 has 'word', 'pron', 'pron'; did you "
+        "mean 'word'?",
+        "features_column": "there is no column 4: the first lines have 3",
+    }
+    assert lacking(target_column="pron") == {
+        "target_column": "several columns are called 'pron': line 1 has 'word', 'pron', 'pron'"
+    }
