@@ -84,7 +84,8 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
 
 def _source_arguments(trained: "TrainedSeq2Seq", examples: "list[Example]") -> list[str]:
     """One of the sources as `charseq sample` takes it: a plain one, if there is one."""
-    from charseq.text.symbols import SOURCE_UNKNOWN, TAG_SEPARATOR
+    from charseq.text.pair_vocab import SOURCE_UNKNOWN
+    from charseq.text.symbols import TAG_SEPARATOR
 
     def options(example: "Example") -> list[str]:
         ids = trained.vocab.encode_source(example.source, example.features, unknown="replace")

@@ -119,6 +119,8 @@ class TrainingDisplay:
     def _evaluated(self, event: "Evaluated") -> None:
         train = "" if self._loss is None else f"  train {self._loss:.4f}"
         best = "  best so far" if event.is_best else ""
+        if event.diverged:
+            best += "  diverged: worse than guessing"
         self._print(
             f"step {event.step:>6,}  {clock(event.seconds)}{train}"
             f"  valid {event.score.summary()}{best}",

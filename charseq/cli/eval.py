@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from charseq.cli.pipes import PAIRS, TEXT, UnknownPolicy, quiet_interrupt, refuse_options
+from charseq.cli.options import (
+    PAIRS,
+    TEXT,
+    AsJson,
+    Beam,
+    Device,
+    Ensemble,
+    LengthPenalty,
+    Run,
+    UnknownPolicy,
+)
+from charseq.cli.pipes import quiet_interrupt, refuse_options
 
 if TYPE_CHECKING:
     from charseq.text.vocab import Unknown
@@ -14,6 +25,7 @@ if TYPE_CHECKING:
 class Split(Enum):
     """A part of the run's own data."""
 
+    TRAIN: Final = "train"
     VALID: Final = "valid"
     TEST: Final = "test"
 
@@ -23,12 +35,11 @@ class By(Enum):
 
     LENGTH: Final = "length"
     TAG: Final = "tag"
+    BUNDLE: Final = "bundle"
 
 
 def evaluate(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run folder or a .safetensors file.")
-    ],
+    run: Run,
     source: Annotated[
         str | None, typer.Argument(metavar="-", help="'-' scores a text on standard input.")
     ] = None,
@@ -51,10 +62,8 @@ def evaluate(
             show_default="data.unknown of the run",
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to compute.")
-    ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
     text: Annotated[
         str | None,
         typer.Option(
@@ -72,35 +81,9 @@ def evaluate(
             rich_help_panel=TEXT,
         ),
     ] = None,
-    beam: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=1000,
-            help="Hypotheses that the search keeps; 1 takes the likeliest symbol each time.",
-            show_default="sample.beam of the run",
-            rich_help_panel=PAIRS,
-        ),
-    ] = None,
-    length_penalty: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=10.0,
-            help="Favours longer targets; 0 does not.",
-            show_default="sample.length_penalty of the run",
-            rich_help_panel=PAIRS,
-        ),
-    ] = None,
-    ensemble: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="RUN",
-            help="A further model of the same pairs; may be given repeatedly. The probabilities of "
-            "all are averaged.",
-            rich_help_panel=PAIRS,
-        ),
-    ] = None,
+    beam: Beam = None,
+    length_penalty: LengthPenalty = None,
+    ensemble: Ensemble = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -113,7 +96,8 @@ def evaluate(
     by: Annotated[
         By | None,
         typer.Option(
-            help="Show the error rates by the length of the source, or by its tags.",
+            help="Show the error rates by the length of the source, by each of its tags (one of "
+            "V;PST counts in V and in PST), or by all of them as one bundle, V;PST.",
             rich_help_panel=PAIRS,
         ),
     ] = None,
@@ -165,7 +149,7 @@ def evaluate(
         from charseq.inference.trained_lm import TrainedLanguageModel
 
         trained = load(run, *(ensemble or ()), device=device)
-        part: Literal["valid", "test"] | None = split.value if split else None
+        part: Literal["train", "valid", "test"] | None = split.value if split else None
         policy: Unknown | None = unknown.value if unknown else None
         if isinstance(trained, TrainedLanguageModel):
             from charseq.cli.eval_text import TextRequest, evaluate_text

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from charseq.inference.metrics import PairScore
-    from charseq.inference.pairs import Judged
-    from charseq.inference.trained_seq2seq import TrainedSeq2Seq
+    from charseq.inference.pairs import By, Judged
+    from charseq.inference.trained_seq2seq import Part, TrainedSeq2Seq
     from charseq.text.pairs import Pairs
     from charseq.text.vocab import Unknown
 
@@ -36,12 +36,12 @@ class PairRequest:
 
     argument: str | None
     data: str | None
-    split: Literal["valid", "test"] | None
+    split: "Part | None"
     unknown: "Unknown | None"
     beam: int | None
     length_penalty: float | None
     limit: int | None
-    by: Literal["length", "tag"] | None
+    by: "By | None"
     errors: int | None
     predictions: str | None
     skip_errors: bool
@@ -91,9 +91,10 @@ def _check(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
         raise CharseqError("eval: choose one: --data or --split")
     if request.skip_errors and request.data is None:
         raise CharseqError("--skip-errors: is for the lines of another file; add --data FILE")
-    if request.by == "tag" and not trained.vocab.features:
+    if request.by in ("tag", "bundle") and not trained.vocab.features:
         raise CharseqError(
-            "--by tag: this model reads no tags; data.features_column of its training is null"
+            f"--by {request.by}: this model reads no tags; data.features_column of its training is "
+            "null"
         )
 
 
@@ -111,6 +112,11 @@ def _pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> tuple["Pairs", di
     except WrongLinesError as error:
         advice = "correct them, or leave them out and count them with --skip-errors"
         raise CharseqError(f"{error.listed}\n{advice}") from None
+    if trained.was_trained_on(request.data):
+        show_note(
+            f"{request.data}: the model was trained on this file; it may do worse on other pairs",
+            "warning",
+        )
     if skipped:
         counts = ", ".join(f"{reason} {count:,}" for reason, count in skipped.items())
         show_note(f"left out of {request.data}: {counts}")
@@ -259,16 +265,15 @@ def _show_score(console: "Console", facts: dict[str, str]) -> None:
     console.print(grid)
 
 
-def _show_groups(
-    console: "Console", judged: Sequence["Judged"], by: Literal["length", "tag"]
-) -> None:
+def _show_groups(console: "Console", judged: Sequence["Judged"], by: "By") -> None:
     from rich.table import Table
     from rich.text import Text
 
     from charseq.inference.pairs import breakdown
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("symbols" if by == "length" else "tag", overflow="fold")
+    heading = {"length": "symbols", "tag": "tag", "bundle": "tags"}[by]
+    table.add_column(heading, overflow="fold")
     for heading in ("sources", "accuracy", "SER"):
         table.add_column(heading, justify="right")
     for group in breakdown(judged, by):

@@ -3,11 +3,10 @@
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
 
 import typer
 
@@ -19,18 +18,11 @@ if TYPE_CHECKING:
 
     from charseq.config.schema import LMConfig
 
-TEXT, PAIRS = "Language models", "Pairs"  # headings of options that one kind of model has alone
+Wrong: TypeAlias = Callable[[CharseqError], object]
+
 MANY = 50  # sources; fewer need no progress bar
 STANDARD_INPUT = "-"
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
-
-
-class UnknownPolicy(Enum):
-    """What to do with a symbol that the model does not know, as an option of a command."""
-
-    ERROR: Final = "error"
-    SKIP: Final = "skip"
-    REPLACE: Final = "replace"
 
 
 def read_text(source: str, config: "LMConfig") -> str:
@@ -56,23 +48,29 @@ def read_text(source: str, config: "LMConfig") -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if newlines == "unix" else text
 
 
-def read_lines(source: str) -> Iterator[tuple[str, str]]:
+def refuse(error: CharseqError) -> None:
+    """What to do with a wrong line, if nothing else is said."""
+    raise error
+
+
+def read_lines(source: str, wrong: Wrong = refuse) -> Iterator[tuple[str, str]]:
     """The lines of a file, or of standard input for ``-``, each with its ``file:line``.
 
     A line comes as soon as it is there. Lines end with LF or CRLF, which are left out; so is a
-    byte-order mark.
+    byte-order mark. A line that is not UTF-8 is left out when ``wrong``, which is given the error,
+    returns.
 
     Raises:
-        CharseqError: the file cannot be read, or a line is not UTF-8.
+        CharseqError: the file cannot be read, or ``wrong`` raises it.
     """
     from charseq.text.read import expand
 
     if source == STANDARD_INPUT:
-        yield from _decoded(sys.stdin.buffer, "standard input")
+        yield from _decoded(sys.stdin.buffer, "standard input", wrong)
         return
     try:
         with expand(source).open("rb") as file:
-            yield from _decoded(file, escape(source))
+            yield from _decoded(file, escape(source), wrong)
     except FileNotFoundError:
         raise CharseqError(f"{source}: there is no such file") from None
     except IsADirectoryError:
@@ -82,7 +80,7 @@ def read_lines(source: str) -> Iterator[tuple[str, str]]:
         raise CharseqError(f"{source}: cannot be read: {reason}") from None
 
 
-def _decoded(file: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
+def _decoded(file: BinaryIO, name: str, wrong: Wrong) -> Iterator[tuple[str, str]]:
     from charseq.text.read import BYTE_ORDER_MARK
 
     for number, data in enumerate(file, 1):
@@ -93,9 +91,9 @@ def _decoded(file: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
             advice = "convert it first, with iconv for example"
             if data.startswith(b"\x1f\x8b"):
                 advice = "it begins as a gzip archive does; unpack it first, with gzip -dc"
-            raise CharseqError(
-                f"{where}: byte 0x{data[error.start]:02x} is not UTF-8 ({error.reason}); {advice}"
-            ) from None
+            why = f"byte 0x{data[error.start]:02x} is not UTF-8 ({error.reason}); {advice}"
+            wrong(CharseqError(f"{where}: {why}"))
+            continue
         if number == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
         yield where, line.removesuffix("\n").removesuffix("\r")
@@ -160,12 +158,12 @@ def refuse_options(given: Mapping[str, object], why: str) -> None:
             raise CharseqError(f"{name}: {why}")
 
 
-def show_note(text: str) -> None:
+def show_note(text: str, kind: Literal["note", "warning"] = "note") -> None:
     """On standard error, yellow on a terminal; a hostile text cannot send it control characters."""
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True).print(Text(f"note: {escape(text)}", style="yellow"), soft_wrap=True)
+    Console(stderr=True).print(Text(f"{kind}: {escape(text)}", style="yellow"), soft_wrap=True)
 
 
 @contextmanager

@@ -4,13 +4,21 @@ from typing import Annotated
 
 import typer
 
-from charseq.cli.pipes import PAIRS, TEXT, UnknownPolicy, quiet_interrupt, refuse_options
+from charseq.cli.options import (
+    PAIRS,
+    TEXT,
+    Beam,
+    Device,
+    Ensemble,
+    LengthPenalty,
+    Run,
+    UnknownPolicy,
+)
+from charseq.cli.pipes import quiet_interrupt, refuse_options
 
 
 def sample(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run folder or a .safetensors file.")
-    ],
+    run: Run,
     sources: Annotated[
         list[str] | None,
         typer.Argument(
@@ -50,9 +58,7 @@ def sample(
             "them out, or read them as U+FFFD."
         ),
     ] = UnknownPolicy.ERROR,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to compute.")
-    ] = "cpu",
+    device: Device = "cpu",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a list of what was written, and its cost.")
     ] = False,
@@ -105,7 +111,7 @@ def sample(
             "--input",
             metavar="FILE",
             help="Convert each line of a file; '-' is standard input. Where the run reads tags, a "
-            "tab and tags may follow the source.",
+            "tab and tags follow the source: walk⇥V;PST.",
             rich_help_panel=PAIRS,
         ),
     ] = None,
@@ -122,41 +128,34 @@ def sample(
         str | None,
         typer.Option(
             metavar="TAGS",
-            help="Tags of every source that has none of its own, as in 'N;PL'.",
+            help="Tags of every source that has none of its own, as in 'N;PL'; '' says that it has "
+            "none at all.",
             rich_help_panel=PAIRS,
         ),
     ] = None,
-    beam: Annotated[
-        int | None,
+    skip_errors: Annotated[
+        bool,
         typer.Option(
-            min=1,
-            max=1000,
-            help="Hypotheses that the search keeps; 1 takes the likeliest symbol each time.",
-            show_default="sample.beam of the run",
+            "--skip-errors",
+            help="Write an empty line (with --json: null) for a source that cannot be read, and "
+            "say how many there are; else it is refused, and no other one of a file converted.",
             rich_help_panel=PAIRS,
         ),
-    ] = None,
+    ] = False,
+    beam: Beam = None,
     n_best: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=1000,
             help="Targets of each source, the best first, as columns: source, tags where the run "
-            "reads them, target, log-probability.",
+            "reads them, target, log-probability. With --temperature: so many draws, each "
+            "different one once, so there may be fewer lines.",
             show_default="1",
             rich_help_panel=PAIRS,
         ),
     ] = None,
-    length_penalty: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=10.0,
-            help="Favours longer targets; 0 does not.",
-            show_default="sample.length_penalty of the run",
-            rich_help_panel=PAIRS,
-        ),
-    ] = None,
+    length_penalty: LengthPenalty = None,
     log_probabilities: Annotated[
         bool,
         typer.Option(
@@ -182,15 +181,7 @@ def sample(
             rich_help_panel=PAIRS,
         ),
     ] = None,
-    ensemble: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="RUN",
-            help="A further model of the same pairs; may be given repeatedly. The probabilities of "
-            "all are averaged.",
-            rich_help_panel=PAIRS,
-        ),
-    ] = None,
+    ensemble: Ensemble = None,
 ) -> None:
     """Let a trained model write: a language model text, a model of pairs the targets of sources.
 
@@ -216,6 +207,7 @@ def sample(
                     "--input": input_file,
                     "--output": output_file,
                     "--features": features,
+                    "--skip-errors": skip_errors,
                     "--beam": beam,
                     "--n-best": n_best,
                     "--length-penalty": length_penalty,
@@ -264,6 +256,7 @@ def sample(
             top_p=top_p,
             seed=seed,
             unknown=unknown.value,
+            skip_errors=skip_errors,
             columns=log_probabilities or (n_best or 1) > 1,
             attention=attention,
             attention_file=attention_file,

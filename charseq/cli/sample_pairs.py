@@ -2,9 +2,11 @@
 
 import json
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,6 +15,7 @@ import typer
 from charseq.cli.pipes import (
     MANY,
     STANDARD_INPUT,
+    Wrong,
     harmless,
     progress_bar,
     read_lines,
@@ -21,15 +24,22 @@ from charseq.cli.pipes import (
     whole_file,
 )
 from charseq.errors import CharseqError
+from charseq.text.characters import escape
 from charseq.text.symbols import TAG_SEPARATOR, split_tags
 
 if TYPE_CHECKING:
-    from charseq.inference.trained_seq2seq import Conversion, Output, TrainedSeq2Seq
+    from charseq.inference.trained_seq2seq import (
+        Conversion,
+        EncodedSource,
+        Output,
+        TrainedSeq2Seq,
+    )
     from charseq.reports.attention import Alignment
     from charseq.text.vocab import Unknown
 
-Source: TypeAlias = tuple[str, tuple[str, ...]]  # and its tags
 Write: TypeAlias = Callable[[str], object]
+
+SHOWN = 8  # tags that a note lists
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class PairRequest:
 
     Attributes:
         columns: print source, tags and log-probability too.
+        skip_errors: a line that cannot be read gives an empty one.
     """
 
     input_file: str | None
@@ -52,6 +63,7 @@ class PairRequest:
     seed: int | None
     unknown: "Unknown"
     columns: bool
+    skip_errors: bool
     attention: bool
     attention_file: str | None
     as_json: bool
@@ -65,24 +77,32 @@ def write_targets(trained: "TrainedSeq2Seq", sources: list[str], request: PairRe
             cannot be read by the model; the text names its line.
     """
     _check(trained, sources, request)
+    if sources == [STANDARD_INPUT]:
+        request = replace(request, input_file=STANDARD_INPUT)
+    reader = _Reader(trained, request)
     written = cut = 0
     with _destination(request) as out, _pictures(request) as pictures:
-        for conversion in _conversions(trained, sources, request):
+        for conversion in _conversions(reader, sources):
             if request.as_json:
                 out(",\n " if written else "[\n ")  # nothing before the first: it may fail
-                out(json.dumps(_record(conversion, request)))  # ASCII: harmless to a terminal
+                record = None if conversion is None else _record(conversion, request)
+                out(json.dumps(record))  # ASCII: harmless to a terminal
+            elif conversion is None:
+                out("\n")
             else:
                 _write_lines(conversion, request, out, with_tags=bool(trained.vocab.features))
-            if pictures is not None:
-                _add(pictures, conversion)
             written += 1
-            cut += not conversion.outputs[0].finished
+            if conversion is not None:
+                cut += not conversion.outputs[0].finished
+                if pictures is not None:
+                    _add(pictures, conversion)
         if request.as_json:
             out("\n]\n" if written else "[\n]\n")
+    reader.show_notes()
     if cut:
         longest = trained.config.data.max_target_length
         show_note(
-            f"{cut:,} of {written:,} targets had not ended after {longest:,} symbols "
+            f"{cut:,} of {reader.count:,} targets had not ended after {longest:,} symbols "
             "(data.max_target_length) and were cut off"
         )
 
@@ -127,59 +147,124 @@ def _named(sources: list[str]) -> Iterator[tuple[str, str]]:
         yield "the source" if len(sources) == 1 else f"source {number}", source
 
 
-def _read(trained: "TrainedSeq2Seq", where: str, line: str, request: PairRequest) -> Source:
-    """The source of a line, and its tags; what the model cannot read is refused here."""
-    source, *cells = line.split("\t")
-    if not source:
-        raise CharseqError(f"{where}: is empty; a source is needed, or no line at all")
-    if "\n" in source:
-        raise CharseqError(f"{where}: holds a line end; a source is one line")
-    if cells and not trained.vocab.features:
-        raise CharseqError(
-            f"{where}: a tab follows the source, and this model reads no tags; "
-            "`cut -f1` leaves the first column"
-        )
-    if len(cells) > 1:
-        raise CharseqError(f"{where}: has {len(cells) + 1} columns; a source and its tags are two")
-    tags = split_tags(cells[0] if cells else request.features or "")
-    trained.vocab.encode_source(source, tags, unknown=request.unknown, where=where)
-    return source, tags
+@dataclass
+class _Reader:
+    """Reads lines as sources, and remembers what people should be told about them.
+
+    Attributes:
+        count: the sources read so far.
+        gaps: for each line left out, how many sources came before it; taken when it is written.
+        wrong: how many lines were left out.
+        first: what was wrong with the first of them.
+        untagged: how many sources have no tags, where the file that would say whether training had
+            such is not there.
+    """
+
+    trained: "TrainedSeq2Seq"
+    request: PairRequest
+    count: int = 0
+    gaps: deque[int] = field(default_factory=deque)
+    wrong: int = 0
+    first: str = ""
+    untagged: int = 0
+
+    def sources(self, lines: Iterable[tuple[str, str]], wrong: Wrong) -> Iterator["EncodedSource"]:
+        """The sources of lines; ``wrong`` is given what is wrong with the others."""
+        for where, line in lines:
+            try:
+                source = self._source(where, line)
+            except CharseqError as error:
+                wrong(error)
+            else:
+                self.count += 1
+                yield source
+
+    def leave_out(self, error: CharseqError) -> None:
+        """Refuse a wrong line, or note that there is one (``--skip-errors``)."""
+        if not self.request.skip_errors:
+            one_of_many = self.request.input_file is not None
+            hint = "; `--skip-errors` writes an empty line for such" if one_of_many else ""
+            raise CharseqError(f"{error}{hint}") from None
+        self.gaps.append(self.count)
+        self.wrong += 1
+        self.first = self.first or str(error)
+
+    def _source(self, where: str, line: str) -> "EncodedSource":
+        """The source of a line, and its tags; what the model cannot read is refused here."""
+        vocab, request = self.trained.vocab, self.request
+        source, *cells = line.split("\t")
+        if not source:
+            raise CharseqError(f"{where}: is empty; a source is needed, or no line at all")
+        if "\n" in source:
+            raise CharseqError(f"{where}: holds a line end; a source is one line")
+        if cells and not vocab.features:
+            raise CharseqError(
+                f"{where}: a tab follows the source, and this model reads no tags; "
+                "`cut -f1` leaves the first column"
+            )
+        if len(cells) > 1:
+            what = f"{len(cells) + 1} columns; a source and its tags are two"
+            raise CharseqError(f"{where}: has {what}")
+        if not cells and request.features is None and vocab.features:
+            self._check_untagged(where)
+        tags = split_tags(cells[0] if cells else request.features or "")
+        return self.trained.encode(source, tags, unknown=request.unknown, where=where)
+
+    def _check_untagged(self, where: str) -> None:
+        """Refuse a source without tags if training had none such; an empty cell says it is one."""
+        if usual := self.trained.usual_tags:
+            example = escape(TAG_SEPARATOR.join(usual))
+            behind = "" if self.request.input_file is None else ", or as a second column"
+            raise CharseqError(
+                f"{where}: has no tags, and all pairs of the training had some, such as {example}; "
+                f'give them as --features "{example}"{behind} (--features "" if there are none)'
+            )
+        self.untagged += usual is None
+
+    def show_notes(self) -> None:
+        """What is not as it should be, on standard error."""
+        if self.untagged:
+            known = self.trained.vocab.features
+            some = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+            show_note(
+                f"{self.untagged:,} of {self.count:,} sources had no tags, and this model reads "
+                f"some ({some}); give them as --features TAGS"
+            )
+        if self.wrong:
+            gap = "a line is" if self.wrong == 1 else f"{self.wrong:,} lines are"
+            show_note(f"{gap} empty, as the source could not be read; {self.first}")
 
 
-def _conversions(
-    trained: "TrainedSeq2Seq", sources: list[str], request: PairRequest
-) -> Iterator["Conversion"]:
-    """Of files and arguments when all were found readable; of standard input as it comes."""
-    if STANDARD_INPUT not in (request.input_file, *sources):
-        lines = _named(sources) if request.input_file is None else read_lines(request.input_file)
-        every = [_read(trained, where, line, request) for where, line in lines]
-        yield from _with_bar(_converted(trained, every, request), len(every), request)
+def _conversions(reader: _Reader, sources: list[str]) -> Iterator["Conversion | None"]:
+    """Of files and arguments when all were found readable; of standard input as it comes.
+
+    None for a line that was left out.
+    """
+    request, wrong = reader.request, reader.leave_out
+    file = request.input_file
+    if file != STANDARD_INPUT:
+        lines = _named(sources) if file is None else read_lines(file, wrong)
+        every = list(reader.sources(lines, wrong))
+        total = len(every) + reader.wrong
+        yield from _with_bar(_with_gaps(_converted(every, reader), reader), total, request)
     elif sys.stdin.isatty():
-        yield from _conversation(trained, request)
+        yield from _conversation(reader)
     else:
-        lines = read_lines(STANDARD_INPUT)
-        coming = (_read(trained, where, line, request) for where, line in lines)
-        yield from _with_bar(_converted(trained, coming, request), None, request)
+        coming = reader.sources(read_lines(file, wrong), wrong)
+        yield from _with_bar(_with_gaps(_converted(coming, reader), reader), None, request)
 
 
-def _conversation(trained: "TrainedSeq2Seq", request: PairRequest) -> Iterator["Conversion"]:
+def _conversation(reader: _Reader) -> Iterator["Conversion"]:
     """Each line as soon as it is typed; a mistake in one is told, and the next awaited."""
     from charseq.cli.console import show_error
 
-    for where, line in read_lines(STANDARD_INPUT):
-        try:
-            source = _read(trained, where, line, request)
-        except CharseqError as error:
-            show_error(error)
-        else:
-            yield from _converted(trained, [source], request)
+    for source in reader.sources(read_lines(STANDARD_INPUT, show_error), show_error):
+        yield from _converted([source], reader)
 
 
-def _converted(
-    trained: "TrainedSeq2Seq", sources: Iterable[Source], request: PairRequest
-) -> Iterator["Conversion"]:
-    with_attention = request.attention or request.attention_file is not None
-    yield from trained.convert(
+def _converted(sources: Iterable["EncodedSource"], reader: _Reader) -> Iterator["Conversion"]:
+    request = reader.request
+    return reader.trained.convert(
         sources,
         beam=request.beam,
         n_best=request.n_best,
@@ -188,14 +273,25 @@ def _converted(
         top_k=request.top_k,
         top_p=request.top_p,
         seed=request.seed,
-        unknown=request.unknown,
-        with_attention=with_attention,
+        with_attention=request.attention or request.attention_file is not None,
     )
 
 
+def _with_gaps(
+    conversions: Iterator["Conversion"], reader: _Reader
+) -> Iterator["Conversion | None"]:
+    """The same, with a None in the place of each line that was left out."""
+    for conversion in conversions:
+        while reader.gaps and reader.gaps[0] <= conversion.index:
+            reader.gaps.popleft()
+            yield None
+        yield conversion
+    yield from repeat(None, len(reader.gaps))
+
+
 def _with_bar(
-    conversions: Iterator["Conversion"], total: int | None, request: PairRequest
-) -> Iterator["Conversion"]:
+    conversions: Iterator["Conversion | None"], total: int | None, request: PairRequest
+) -> Iterator["Conversion | None"]:
     """The same, with a bar on a terminal, but for one that the targets are written to."""
     elsewhere = request.output_file is not None or not sys.stdout.isatty()
     with progress_bar(shown=elsewhere and (total is None or total >= MANY)) as bar:

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.errors import CharseqError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")],
+    config: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG", help="A YAML configuration; with --resume also the folder of a run."
+        ),
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,16 +51,20 @@ def train(
 ) -> None:
     """Train a model as a configuration says; checkpoints and metrics go to the run's folder.
 
-    Ctrl-C finishes the step, saves, and says how to resume; twice leaves at once.
+    Ctrl-C finishes the step, saves, and says how to resume; twice leaves at once. A run is
+    resumed by its folder, with the settings it has; --set changes those that may change.
 
     Example: charseq train configs/dates.yaml --set train.max_steps=5000
+
+    Example: charseq train runs/dates --resume --set train.max_steps=8000
     """
     from charseq.cli.pipes import INTERRUPTED
     from charseq.config import load_config
 
-    settings = load_config(config, overrides or ())
-    folder = run or Path("runs") / config.stem
+    folder, file = _of_run(config, run, resume=resume)
+    settings = load_config(file, overrides or ())
     from rich.console import Console
+    from rich.text import Text
 
     from charseq.cli.after_train import command_line, show_result
     from charseq.cli.console import TrainingDisplay
@@ -75,17 +86,44 @@ def train(
         return
     if as_json:
         typer.echo(json.dumps({"run": str(folder), **asdict(stopped)}))
+    if stopped.finished:
+        show_result(console, folder)
+    if stopped.warning:
+        # No error: all was done as asked, and is there to be looked at. A script that tries
+        # learning rates finds the warning in --json.
+        console.print(Text(f"warning: {stopped.warning}", style="yellow"), soft_wrap=True)
     if not stopped.finished:
-        again = ["train", str(config), "--resume"]
-        for item in overrides or ():
-            again += ["--set", item]
-        if run:
-            again += ["--run", str(run)]
+        again = ["train", str(folder), "--resume"]
         if device != "auto":
             again += ["--device", device]
         console.print(f"go on with: {command_line(*again)}", markup=False, soft_wrap=True)
         raise typer.Exit(INTERRUPTED)
-    show_result(console, folder)
+
+
+def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path]:
+    """The folder of the run, and the file of its settings: in that folder, where it is named.
+
+    Raises:
+        CharseqError: a folder is named that holds no run, or not in order to resume that run.
+    """
+    if not config.is_dir():
+        return run or Path("runs") / config.stem, config
+    settings = config / "config.yaml"
+    if not settings.is_file():
+        raise CharseqError(
+            f"{config}: is a folder, but not of a run (there is no config.yaml in it); name a"
+            " configuration"
+        )
+    if not resume:
+        raise CharseqError(
+            f"{config}: is the folder of a run: `charseq train {config} --resume` goes on with it,"
+            f" `charseq train {settings} --run DIR` trains anew with its settings"
+        )
+    if run:
+        raise CharseqError(
+            f"--run {run}: {config} is the folder of the run already; leave one of them out"
+        )
+    return config, settings
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from charseq.inference.ensemble import Ensemble, rows_of, staying
 from charseq.inference.trace import Floats, Found, Ints, Step, penalty
-from charseq.text.symbols import END
+from charseq.text.pair_vocab import END
 
 
 def search(
@@ -29,7 +29,7 @@ def search(
     score = np.full(shape, -math.inf)  # of the finished ones
     where = np.arange(len(most))
     total = np.zeros((len(most), 1))  # (P, W): log p of what is followed; -inf: nothing is
-    for step in range(1, 1 + max(most, default=0)):
+    for step in range(1, 2 + max(most, default=0)):  # END is a step of its own
         log_p = run.step()
         attention = run.attention(len(where)) if with_attention else None
         width = total.shape[1]
@@ -57,27 +57,27 @@ def search(
                 both = np.concatenate([old[where], added], 1)
                 old[where] = np.take_along_axis(both, best, 1)
 
-        # 2. What can still come among them goes on, the likeliest K.
-        bound = values / penalty(most[where, None], alpha)
-        live = (tokens != END) & (values > -math.inf) & (bound > score[where, -1:])
+        # 2. What had all its symbols and has not ended now is cut off, and fills the places left.
+        over = most[where] < step
+        for p in np.flatnonzero(over):
+            b = where[p]
+            first = np.count_nonzero(score[b] > -math.inf)
+            left = np.setdiff1d(np.flatnonzero(total[p] > -math.inf), parents[p, ends[p]])
+            cut = left[: n_best - first]
+            here = slice(first, first + len(cut))
+            found.log_probability[b, here] = total[p, cut]
+            found.steps[b, here] = step - 1
+            found.column[b, here] = cut
+
+        # 3. What can still come among the finished ones goes on, the likeliest K.
+        bound = values / penalty(1 + most[where, None], alpha)
+        live = ~over[:, None] & (tokens != END) & (values > -math.inf) & (bound > score[where, -1:])
         width_next = max(1, min(beam, int(live.sum(1).max(initial=0))))
         order = (~live).argsort(1, kind="stable")[:, :width_next]
         live, parents, tokens, values = (
             np.take_along_axis(x, order, 1) for x in (live, parents, tokens, values)
         )
         found.trace.append(Step(where, parents, tokens, attention))
-
-        # 3. What has reached its greatest length fills the places that are left.
-        last = most[where] == step
-        for p in np.flatnonzero(last & live.any(1)):
-            b = where[p]
-            first = np.count_nonzero(score[b] > -math.inf)
-            cut = np.flatnonzero(live[p])[: n_best - first]
-            here = slice(first, first + len(cut))
-            found.log_probability[b, here] = values[p, cut]
-            found.steps[b, here] = step
-            found.column[b, here] = cut
-        live &= ~last[:, None]
         total = np.where(live, values, -math.inf)
         keep = staying(live)
         if keep is not None:

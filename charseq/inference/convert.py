@@ -39,9 +39,10 @@ def convert(
     Args:
         beam, n_best, length_penalty, with_attention: as in ``search.beam_search``.
         temperature: draw ``n_best`` hypotheses of each source instead, as ``search.sample`` with
-            ``top_k``, ``top_p`` and ``seed``; ``beam`` and ``length_penalty`` are not used then.
-        max_target_length: the most symbols of a finished hypothesis; one that has not ended then is
-            cut off behind the next symbol.
+            ``top_k``, ``top_p`` and ``seed``, and give the different ones, the likeliest first;
+            ``beam`` and ``length_penalty`` are not used then.
+        max_target_length: the most symbols of a hypothesis; one that does not end behind them is
+            cut off there.
         batch_size: hypotheses side by side, all sources' together; fewer where sources are long.
 
     Raises:
@@ -56,7 +57,6 @@ def convert(
 
     def decode(batch: list[tuple[int, NDArray[np.int64]]]) -> list[list[Hypothesis]]:
         ids, lengths = pad([source for _, source in batch])
-        most = max_target_length + 1  # END is a step of its own
         if temperature is None:
             return beam_search(
                 models,
@@ -65,10 +65,10 @@ def convert(
                 beam=beam,
                 n_best=n_best,
                 length_penalty=length_penalty,
-                max_length=most,
+                max_length=max_target_length,
                 with_attention=with_attention,
             )
-        return sample(
+        drawn = sample(
             models,
             ids,
             lengths,
@@ -78,9 +78,10 @@ def convert(
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
-            max_length=most,
+            max_length=max_target_length,
             with_attention=with_attention,
         )
+        return [_ranked(draws) for draws in drawn]
 
     numbered = enumerate(sources)
     size, following = side_by_side, 0
@@ -95,6 +96,12 @@ def convert(
                 yield following, done.pop(following)
                 following += 1
         size = max(side_by_side, min(2 * size, WINDOW))
+
+
+def _ranked(draws: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Each different draw once, the likeliest first, whatever the temperature."""
+    different = {one.ids: one for one in draws}
+    return sorted(different.values(), key=lambda one: -one.log_probability)
 
 
 def batches(lengths: NDArray[np.int64], most: int) -> list[list[int]]:

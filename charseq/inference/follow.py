@@ -8,7 +8,7 @@ from torch import Tensor
 
 from charseq.inference.ensemble import Ensemble, rows_of, staying
 from charseq.inference.trace import Found, Ints, Step
-from charseq.text.symbols import END
+from charseq.text.pair_vocab import END
 
 # From log p (R, V), the source at each place (P,) and the step from 0 on, to the next ids (R, 1).
 Choose: TypeAlias = Callable[[Tensor, Ints, int], Tensor]
@@ -34,18 +34,20 @@ def follow(
     live = np.ones(shape, dtype=bool)
     if columns > 1:
         run.go_on(np.repeat(run.ids.cpu().numpy(), columns), where.repeat(columns), None)
-    for step in range(max(most, default=0)):
+    for step in range(1 + max(most, default=0)):  # END is a step of its own
         log_p = run.step()
         chosen = choose(log_p, where, step)
         gained = log_p.gather(1, chosen.to(log_p.device)).view(-1, columns).cpu().numpy()
         tokens = chosen.view(-1, columns).cpu().numpy()
         attention = run.attention(len(where)) if with_attention else None
         found.trace.append(Step(where, found.column[where], tokens, attention))
+        ends = live & (tokens == END)
+        # What has all its symbols and does not end is cut off: the one more is not written.
+        live = live & (ends | (step < most[where, None]))
         found.log_probability[where] += np.where(live, gained, 0.0)
         found.steps[where] += live
-        ends = live & (tokens == END)
         found.finished[where] |= ends
-        live = live & ~ends & (step + 1 < most[where, None])
+        live = live & ~ends
         keep = staying(live)
         if keep is not None:
             if len(keep) == 0:

@@ -11,8 +11,8 @@ from charseq.lstm.device import resolve_device
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, find_checkpoint, read_checkpoint
 from charseq.models.language_model import LanguageModel
 from charseq.models.seq2seq import Seq2Seq
+from charseq.text.pair_vocab import PairVocab
 from charseq.text.read import expand
-from charseq.text.symbols import PairVocab
 from charseq.text.vocab import Vocab
 
 AVERAGE = "average."  # the prefix of the averaged weights, beside those still in training

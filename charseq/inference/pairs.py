@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from charseq.inference.metrics import PairScore, edits
 from charseq.inference.search import Hypothesis
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_batches import collate
+from charseq.text.pair_vocab import END, PairVocab
 from charseq.text.pairs import Example, Pairs
-from charseq.text.symbols import END, PairVocab
+from charseq.text.symbols import TAG_SEPARATOR
 
+By: TypeAlias = Literal["length", "tag", "bundle"]
 Progress = Callable[[int, int], object]  # sources done so far, of how many
 
 CHUNK_FLOATS = 1 << 22  # log-probabilities of a forward pass, about, whatever the targets' lengths
@@ -127,19 +129,21 @@ def judge(vocab: PairVocab, example: Example, hypothesis: Hypothesis) -> Judged:
     )
 
 
-def breakdown(judged: Sequence[Judged], by: Literal["length", "tag"] = "length") -> list[Group]:
+def breakdown(judged: Sequence[Judged], by: By = "length") -> list[Group]:
     """The error rates of parts of what was judged.
 
     By ``length``: ranges of equal width of the source's symbols, the shortest first. By ``tag``:
-    the sources with each tag, the commonest tag first; a source with several counts in each, one
-    without any in "(none)".
+    the sources with each tag, the commonest tag first; a source with several counts in each. By
+    ``bundle``: the sources with the same tags, as in "V;PST"; the commonest first. A source without
+    tags counts in "(none)".
     """
     members: dict[str, list[Judged]] = {}
-    if by == "tag":
+    if by != "length":
         for one in judged:
-            for tag in dict.fromkeys(one.example.features or ("(none)",)):
-                members.setdefault(tag, []).append(one)
-        names = sorted(members, key=lambda tag: (-len(members[tag]), tag))
+            tags = one.example.features or ("(none)",)
+            for name in dict.fromkeys(tags) if by == "tag" else [TAG_SEPARATOR.join(tags)]:
+                members.setdefault(name, []).append(one)
+        names = sorted(members, key=lambda name: (-len(members[name]), name))
     else:
         longest = max((one.source_length for one in judged), default=0)
         width = next(w for w in _round_widths() if w * MOST_GROUPS >= longest)

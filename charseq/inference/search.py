@@ -23,7 +23,7 @@ from charseq.inference.ensemble import Ensemble, reading_all
 from charseq.inference.follow import follow, greedy
 from charseq.inference.trace import Hypothesis, Ints, hypotheses
 from charseq.models.seq2seq import Seq2Seq
-from charseq.text.symbols import TARGET_UNKNOWN
+from charseq.text.pair_vocab import TARGET_UNKNOWN
 
 __all__ = ["Hypothesis", "beam_search", "sample"]
 
@@ -45,11 +45,12 @@ def beam_search(
     At every step the ``beam`` likeliest ways to continue are taken: those with END are finished,
     and the beam is filled up with the likeliest others. A hypothesis y is ranked by
     log p(y) / ((5 + |y|) / 6)^a (Wu et al. 2016, section 7), |y| counting END; with ``a`` = 0 by
-    log p(y) alone. Those that were cut off come after those that finished. Of equal ones the one
-    that finished earlier is better, then the one whose parent was, then the smaller id.
+    log p(y) alone. What does not end behind ``max_length`` symbols is cut off there; it comes after
+    what finished. Of equal ones the one that finished earlier is better, then the one whose parent
+    was, then the smaller id.
 
     A hypothesis is given up when it cannot come among its source's ``n_best`` finished ones any
-    more: log p only falls, so that log p(now) / ((5 + max_length) / 6)^a bounds its final score
+    more: log p only falls, so that log p(now) / ((6 + max_length) / 6)^a bounds its final score
     (with a = 0, log p(now) itself). Nothing that a search without the bound finds is lost. A beam
     of one is greedy: it ends at the first END, whatever the length penalty.
 
@@ -59,7 +60,7 @@ def beam_search(
         lengths: (B,), the symbols of each source.
         beam: hypotheses of a source that are followed side by side.
         length_penalty: a, from 0 to 10; larger favours longer strings.
-        max_length: the most symbols of a hypothesis, END among them; one number, or (B,).
+        max_length: the most symbols of a hypothesis, END not counted; one number, or (B,).
         with_attention: keep the attention weights.
         never: an id that is not written, unless there is no other; None: all are.
 
@@ -123,11 +124,11 @@ def sample(
         raise CharseqError(f"top_k: must be at least 1, not {top_k}")
     if top_p is not None and not 0.0 < top_p <= 1.0:
         raise CharseqError(f"top_p: must be above 0 and at most 1, not {top_p}")
-    uniform = np.zeros((len(most), draws, max(most, default=0)))
+    uniform = np.zeros((len(most), draws, 1 + max(most, default=0)))
     for b, number in enumerate(numbers):
         for draw in range(draws):
             generator = np.random.default_rng((seed, number, draw))
-            uniform[b, draw, : most[b]] = generator.random(most[b])
+            uniform[b, draw, : most[b] + 1] = generator.random(most[b] + 1)
 
     def choose(log_p: Tensor, where: Ints, step: int) -> Tensor:
         # Inverts the cumulative distribution: a symbol of probability 0 is never drawn.

@@ -1,7 +1,9 @@
 """A trained model of pairs, or an ensemble of them, ready for use: it converts, and is judged."""
 
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -16,11 +18,28 @@ from charseq.inference.pairs import Judged, Progress, evaluate_pairs
 from charseq.inference.search import Hypothesis
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.characters import escape
+from charseq.text.datasets import source_path
+from charseq.text.pair_look import first_lines
+from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import Pairs, load_pairs, read_pairs
-from charseq.text.symbols import PairVocab
+from charseq.text.ragged import Int64s
+from charseq.text.symbols import split_tags
 from charseq.text.vocab import Unknown
 
-Source: TypeAlias = str | tuple[str, Sequence[str]]  # a text, or a text and its feature tags
+Part: TypeAlias = Literal["train", "valid", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedSource:
+    """A source that was found readable: its text, its feature tags, and the ids of both."""
+
+    text: str
+    features: tuple[str, ...]
+    ids: Int64s
+
+
+# A text, a text and its feature tags, or what ``TrainedSeq2Seq.encode`` makes of them.
+Source: TypeAlias = str | tuple[str, Sequence[str]] | EncodedSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +67,7 @@ class Conversion:
     Attributes:
         index: which source, from 0 on.
         source_symbols: what the model read, feature tags first.
-        outputs: best first, or in the order drawn.
+        outputs: different ones, best first.
     """
 
     index: int
@@ -86,6 +105,41 @@ class TrainedSeq2Seq:
         step = progress.get("step") if isinstance(progress, dict) else None
         return step if isinstance(step, int) else None
 
+    @cached_property
+    def usual_tags(self) -> tuple[str, ...] | None:
+        """Tags such as every pair of the training has: those of its first one.
+
+        ``()`` where a pair has none; None where the file of the training cannot be read any more.
+        Of a large file the first lines stand for all.
+        """
+        data = self.config.data
+        column = data.features_column
+        if column is None:
+            return ()
+        try:
+            rows = first_lines(source_path(data.train)).cells
+            place = rows.pop(0).index(column) if isinstance(column, str) else column - 1
+        except (CharseqError, ValueError):  # ValueError: no such column
+            return None
+        every = [split_tags(row[place]) for row in rows if place < len(row)]
+        return every[0] if every and all(every) else ()
+
+    def encode(
+        self,
+        text: str,
+        features: Sequence[str] = (),
+        *,
+        unknown: Unknown = "error",
+        where: str = "the source",
+    ) -> EncodedSource:
+        """A source for ``convert``, which then does not look at it again.
+
+        Raises:
+            CharseqError: as ``PairVocab.encode_source``.
+        """
+        ids = self.vocab.encode_source(text, features, unknown=unknown, where=where)
+        return EncodedSource(text, tuple(features), ids)
+
     def convert(
         self,
         sources: Iterable[Source],
@@ -103,7 +157,8 @@ class TrainedSeq2Seq:
         """Turn sources into targets, in their order, as batches are finished.
 
         What is None is taken from ``config.sample``, and the arguments are those of
-        ``inference.convert.convert``. A beam is never smaller than ``n_best``.
+        ``inference.convert.convert``. A beam is never smaller than ``n_best``. ``unknown`` is for
+        the sources that are not encoded yet.
 
         Raises:
             CharseqError: an argument is out of range, or a source is empty or holds a symbol that
@@ -114,15 +169,15 @@ class TrainedSeq2Seq:
         defaults = self.config.sample
         width = defaults.beam if beam is None else beam
         penalty = defaults.length_penalty if length_penalty is None else length_penalty
-        waiting: list[tuple[str, tuple[str, ...], NDArray[np.int64]]] = []
+        waiting: list[EncodedSource] = []
 
-        def encoded() -> Iterator[NDArray[np.int64]]:
+        def encoded() -> Iterator[Int64s]:
             for number, source in enumerate(sources, 1):
-                text, features = (source, ()) if isinstance(source, str) else source
-                where = f"source {number}"
-                ids = self.vocab.encode_source(text, features, unknown=unknown, where=where)
-                waiting.append((text, tuple(features), ids))
-                yield ids
+                if not isinstance(source, EncodedSource):
+                    text, features = (source, ()) if isinstance(source, str) else source
+                    source = self.encode(text, features, unknown=unknown, where=f"source {number}")
+                waiting.append(source)
+                yield source.ids
 
         done = 0
         for index, hypotheses in converting.convert(
@@ -138,20 +193,21 @@ class TrainedSeq2Seq:
             max_target_length=self.config.data.max_target_length,
             with_attention=with_attention,
         ):
-            text, features, ids = waiting[index - done]
+            source = waiting[index - done]
+            symbols = self.vocab.source_symbols(source.ids)
             outputs = [self._output(hypothesis) for hypothesis in hypotheses]
-            yield Conversion(index, text, features, self.vocab.source_symbols(ids), outputs)
+            yield Conversion(index, source.text, source.features, symbols, outputs)
             if index - done >= converting.WINDOW:  # what is given out need not be kept
                 del waiting[: index - done + 1]
                 done = index + 1
 
-    def split_pairs(self, split: Literal["valid", "test"]) -> Pairs:
-        """A part of the pairs that ``config.data`` names, which no model was trained on.
+    def split_pairs(self, split: Part) -> Pairs:
+        """A part of the pairs that ``config.data`` names: what every model was trained on, or none.
 
         Raises:
             CharseqError: the part is empty, or a file cannot be used; the models were trained on
-                different pairs; or the part is a share of ``data.train``, and the pairs are not
-                those of the training any more.
+                different pairs; or the part is, or is a share of, ``data.train``, and the pairs
+                are not those of the training any more.
         """
         for path, fingerprint in zip(self.paths, self.fingerprints, strict=True):
             if fingerprint != self.fingerprints[0]:
@@ -161,21 +217,42 @@ class TrainedSeq2Seq:
                     " that no model was trained on with --data FILE"
                 )
         corpus = load_pairs(self.config.data, self.vocab)
-        pairs = corpus.valid if split == "valid" else corpus.test
+        pairs = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}[split]
         if len(pairs) == 0:
             raise CharseqError(
                 f"the run has no {split} pairs: its `data.split` gives it no share; name a file "
                 "with --data"
             )
-        is_share = getattr(self.config.data, split) is None
+        own_file = split != "train" and getattr(self.config.data, split) is not None
         trained_on = self.fingerprints[0]
-        if is_share and trained_on is not None and trained_on not in corpus.same_parts:
+        if not own_file and trained_on is not None and trained_on not in corpus.same_parts:
+            why = (
+                "may hold others than the model was trained on; name the file to judge"
+                if split == "train"
+                else "may hold pairs that the model was trained on; name a file that it was not"
+            )
             raise CharseqError(
                 f"{escape(corpus.source)}: the pairs, or how they are read and split, have changed"
-                f" since the training; its {split} part may hold pairs that the model was trained"
-                " on; name a file that it was not with --data FILE"
+                f" since the training; its {split} part {why} with --data FILE"
             )
         return pairs
+
+    def was_trained_on(self, path: str) -> bool:
+        """Whether a file is ``data.train``: the same file, or the bytes that a checkpoint noted.
+
+        Raises:
+            CharseqError: the file is not there.
+        """
+        file = source_path(path)
+        with suppress(CharseqError, OSError):  # of a model that moved, data.train may be missing
+            if file.samefile(source_path(self.config.data.train)):
+                return True
+        try:
+            data = self.config.data.model_copy(update={"train": path})
+            noted = load_pairs(data, self.vocab).same_parts
+        except CharseqError:  # what the training would have refused
+            return False
+        return not noted.isdisjoint(self.fingerprints)
 
     def file_pairs(
         self,

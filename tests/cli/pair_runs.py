@@ -11,7 +11,8 @@ from charseq.config import config_from_json
 from charseq.config.schema import Seq2SeqConfig
 from charseq.models.build import build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
-from charseq.text.symbols import PairVocab, Symbols
+from charseq.text.pair_vocab import PairVocab
+from charseq.text.symbols import Symbols
 from charseq.training.loop import train
 
 LONGEST = 12  # symbols of a target
@@ -34,10 +35,10 @@ def make_run(
     endless: bool = False,
     **model: object,
 ) -> str:
-    """A model with random weights, and no data to its name."""
+    """A model with random weights; the file that it would have been trained on is not there."""
     # What has not ended comes last in a beam, so that a wider one finds something that has.
     search: dict[str, object] = {"beam": 1 if endless else 3, "seed": 3}
-    data = folder / "none.tsv"
+    data = folder / "pairs.tsv"
     config = make_config(data, vocab, model={"hidden_size": 8, **model}, sample=search)
     torch.manual_seed(seed)
     network = build_model(config, vocab)

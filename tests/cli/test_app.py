@@ -160,9 +160,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(
     output, errors = process.communicate(timeout=50)
     assert process.returncode == 130
     assert errors == ""
-    assert output.splitlines()[-1].endswith(
-        " train cat.yaml --resume --set train.max_steps=1000000"
-    )
+    assert output.splitlines()[-1].endswith(" train runs/cat --resume")
     done = int(output.split("stopped after ")[1].split(" steps")[0].replace(",", ""))
     resumed = charseq("train", "cat.yaml", "--resume", "--set", f"train.max_steps={done + 1}")
     assert resumed.returncode == 0

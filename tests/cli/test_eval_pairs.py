@@ -218,7 +218,41 @@ def test_groups_by_length_and_by_tag(half: str, phones: str) -> None:
     result = json.loads(run(phones, "--data", data, "--by", "tag", "--json"))
     counts = {group["name"]: group["count"] for group in result["by"]["tag"]}
     assert counts == {"N": 2, "PL": 1, "V": 1, "(none)": 1}
-    assert "this model reads no tags" in refused(half, "--by", "tag")
+    result = json.loads(run(phones, "--data", data, "--by", "bundle", "--json"))
+    bundles = {group["name"]: group["count"] for group in result["by"]["bundle"]}
+    assert bundles == {"(none)": 1, "N": 1, "N;PL": 1, "V": 1}
+    for by in ("tag", "bundle"):
+        assert f"--by {by}: this model reads no tags" in refused(half, "--by", by)
+
+
+def test_pairs_that_the_model_was_trained_on_are_no_test(half: str, tmp_path: Path) -> None:
+    """They are judged, with a warning: the file itself, and one of the same bytes."""
+    original, copy = Path(half).parent / "reversals.tsv", tmp_path / "copy.tsv"
+    copy.write_bytes(original.read_bytes())
+    others = tmp_path / "others.tsv"
+    others.write_bytes(original.read_bytes() + b"aabbcc\tccbbaa\n")
+    runner = CliRunner()
+    for file, is_warned in ((original, True), (copy, True), (others, False)):
+        arguments = [half, "--data", str(file), "--limit", "5"]
+        result = runner.invoke(app, arguments, catch_exceptions=False)
+        assert result.exit_code == 0
+        assert result.stderr == is_warned * (
+            f"warning: {file}: the model was trained on this file; it may do worse on other pairs\n"
+        )
+
+
+def test_the_part_that_was_trained_on_is_judged_when_asked(half: str, tmp_path: Path) -> None:
+    sources = {}
+    for split in ("train", "valid"):
+        file = tmp_path / split
+        result = json.loads(run(half, "--split", split, "--predictions", str(file), "--json"))
+        assert result["split"] == split
+        sources[split] = [row["source"] for row in predictions(file)]
+    assert len(sources["train"]) == round(0.6 * len(reversals()))
+    assert sorted(sources["train"] + sources["valid"]) == [
+        line.split("\t")[0] for line in reversals()
+    ]
+    assert facts(run(half, "--split", "train", columns=200))["data"] == "train pairs of the run"
 
 
 def judged(prediction: str, reference: str, edits: int, p: float = 0.5) -> Judged:

@@ -9,20 +9,23 @@ import subprocess
 import sys
 import termios
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import typer
-from pair_runs import CONTROLS, LONGEST, PHONES, make_run
+from pair_runs import CONTROLS, LONGEST, PHONES, make_config, make_run
 from typer.testing import CliRunner
 
 from charseq.cli.sample import sample
 from charseq.errors import CharseqError
 from charseq.inference.load import load
 from charseq.inference.trained_seq2seq import TrainedSeq2Seq
+from charseq.models.checkpoint import read_checkpoint, write_checkpoint
+from charseq.text.pair_vocab import PairVocab
 
 app = typer.Typer()
 app.command()(sample)
@@ -100,7 +103,7 @@ def test_a_bad_line_is_named_and_no_file_is_left(letters: str, tmp_path: Path) -
     file, output = tmp_path / "in.txt", tmp_path / "out.txt"
     output.write_text("of yesterday")
     for text, message in (
-        ("abc\nabX\nY\n", "in.txt:2: 'X' (U+0058 LATIN CAPITAL LETTER X) at position 2 is not"),
+        ("abc\nabX\nY\n", "in.txt:2: 'X' (U+0058 LATIN CAPITAL LETTER X) at position"),
         ("abc\n\nab", "in.txt:2: is empty"),
         ("abc\tN\n", "in.txt:1: a tab follows the source, and this model reads no tags"),
     ):
@@ -121,7 +124,7 @@ def test_a_bad_line_is_named_and_no_file_is_left(letters: str, tmp_path: Path) -
 
 
 def test_symbols_that_the_model_never_saw(letters: str) -> None:
-    assert "source 2: 'µ' (U+00B5 MICRO SIGN) at position 1" in refused(letters, "ab", "aµ")
+    assert "source 2: 'µ' (U+00B5 MICRO SIGN) at position" in refused(letters, "ab", "aµ")
     assert "`--unknown skip`" in refused(letters, "aµ")
     assert run(letters, "aµb", "--unknown", "skip") == targets(letters, "ab")
     replaced = next(load_pairs(letters).convert(["aµb"], unknown="replace")).outputs[0].text
@@ -166,6 +169,93 @@ def test_tags_stand_behind_a_tab_or_in_an_option(phones: str, tmp_path: Path) ->
     assert "has 3 columns" in refused(phones, "ab\tN\tPL")
 
 
+def train_on(run: str, folder: Path, text: str) -> str:
+    """The same model, as if trained on these pairs."""
+    folder.mkdir()
+    (folder / "pairs.tsv").write_text(text)
+    trained = load_pairs(run)
+    data = make_config(folder / "pairs.tsv", trained.vocab).data
+    checkpoint = read_checkpoint(Path(run) / "best.safetensors")
+    config = trained.config.model_copy(update={"data": data})
+    write_checkpoint(folder / "best.safetensors", replace(checkpoint, config=config))
+    return str(folder)
+
+
+def test_a_source_without_tags_is_refused_where_training_had_none_such(
+    phones: str, tmp_path: Path
+) -> None:
+    tagged = train_on(phones, tmp_path / "tagged", "ab\ta b\tV;PL\nb\ta\tN\n")
+    why = "has no tags, and all pairs of the training had some, such as V;PL; give them as"
+    assert refused(tagged, "cd", "--unknown", "skip") == (
+        f'the source: {why} --features "V;PL" (--features "" if there are none)'
+    )
+    assert f"source 2: {why}" in refused(tagged, "cd\tN", "ab")
+    file = tmp_path / "in.txt"
+    file.write_text("cd\tN\nab\n")
+    assert refused(tagged, "--input", str(file)).startswith(
+        f'{file}:2: {why} --features "V;PL", or as a second column (--features "" if there are '
+    )
+    plain = run(phones, "cd\tN", "ab\t")  # an empty cell is meant
+    assert run(tagged, "cd\tN", "ab\t") == plain
+    assert run(tagged, "cd\tN", "ab", "--features", "") == plain
+    mixed = train_on(phones, tmp_path / "mixed", "ab\ta b\tV;PL\nb\ta\t\n")
+    result = CliRunner().invoke(app, [mixed, "cd\tN", "ab"], catch_exceptions=False)
+    assert result.stdout == plain
+    assert "had no tags" not in result.stderr
+    result = CliRunner().invoke(app, [phones, "cd\tN", "ab"], catch_exceptions=False)
+    assert result.stdout == plain
+    assert result.stderr.splitlines()[0] == (
+        "note: 1 of 2 sources had no tags, and this model reads some (N, PL, V); give them as "
+        "--features TAGS"
+    )
+
+
+def test_lines_that_cannot_be_read_leave_empty_ones(letters: str, tmp_path: Path) -> None:
+    file = tmp_path / "in.txt"
+    file.write_bytes(b"X\nabc\n\nab\xff\nd\nef\na\tN\n")
+    abc, d, ef = targets(letters, "abc", "d", "ef").splitlines()
+    assert refused(letters, "--input", str(file)).endswith(
+        "; `--skip-errors` writes an empty line for such"
+    )
+
+    def skipping(*arguments: str) -> tuple[str, str]:
+        result = CliRunner().invoke(
+            app, [letters, *arguments, "--skip-errors"], input=file.read_bytes()
+        )
+        assert result.exit_code == 0
+        return result.stdout, result.stderr.splitlines()[0]
+
+    for arguments, name in ((["--input", str(file)], str(file)), (["-"], "standard input")):
+        written, note = skipping(*arguments)
+        assert written.split("\n") == ["", abc, "", "", d, ef, "", ""]
+        start = f"note: 4 lines are empty, as the source could not be read; {name}:1: 'X' (U+0058"
+        assert note.startswith(start)
+        records = json.loads(skipping(*arguments, "--json")[0])
+        assert [record and record["source"] for record in records] == [
+            *(None, "abc", None, None, "d", "ef", None)
+        ]
+        assert [record["outputs"][0]["target"] for record in records if record] == [abc, d, ef]
+    file.write_text("X\n")
+    written, note = skipping("--input", str(file))
+    assert written == "\n"
+    assert note.startswith("note: a line is empty, as the source could not be read; ")
+    assert json.loads(skipping("--input", str(file), "--json")[0]) == [None]
+
+
+def test_every_source_is_encoded_once(letters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[str] = []
+    encode = PairVocab.encode_source
+
+    def noted(vocab: PairVocab, text: str, *rest: Any, **options: Any) -> Any:
+        encoded.append(text)
+        return encode(vocab, text, *rest, **options)
+
+    monkeypatch.setattr(PairVocab, "encode_source", noted)
+    run(letters, "abc", "d")
+    run(letters, "-", given=b"ef\na\n")
+    assert encoded == ["abc", "d", "ef", "a"]
+
+
 def test_sampling_and_its_seed(letters: str) -> None:
     options = ["--temperature", "2", "--top-k", "5", "--top-p", "0.99", "--n-best", "3"]
     (conversion,) = load_pairs(letters).convert(
@@ -173,6 +263,11 @@ def test_sampling_and_its_seed(letters: str) -> None:
     )
     lines = run(letters, "abc", *options, "--seed", "7").splitlines()
     assert [line.split("\t")[1] for line in lines] == [o.text for o in conversion.outputs]
+    assert len(lines) > 1
+    nats = [float(line.split("\t")[2]) for line in lines]
+    assert nats == sorted(nats, reverse=True)
+    again = run(letters, "abc", "--temperature", "0", "--n-best", "3").splitlines()
+    assert len(again) == 1  # three times the same
     assert run(letters, "abc", *options) == run(letters, "abc", *options, "--seed", "3")
     assert run(letters, "abc", *options) != run(letters, "abc", *options, "--seed", "4")
 
@@ -325,12 +420,17 @@ def test_lines_typed_at_a_terminal_are_answered_one_by_one(letters: str) -> None
         os.close(theirs)
         assert process.stdout
         assert process.stderr
-        for source in ("abc", "dX", "de"):
-            keyboard.write(f"{source}\n".encode())
-            if source == "dX":
-                assert "standard input:2: 'X'" in next_line(process.stderr)
+        for typed, wrong in (
+            (b"abc", None),
+            (b"dX", "standard input:2: 'X'"),
+            (b"d\xff", "standard input:3: byte 0xff is not UTF-8"),
+            (b"de", None),
+        ):
+            keyboard.write(typed + b"\n")
+            if wrong:
+                assert wrong in next_line(process.stderr)
             else:
-                assert next_line(process.stdout) == targets(letters, source)
+                assert next_line(process.stdout) == targets(letters, typed.decode())
         keyboard.write(b"\x04")  # the end of the input
         assert process.wait(timeout=60) == 0
 

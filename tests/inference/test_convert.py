@@ -16,7 +16,8 @@ from charseq.inference import convert as converting
 from charseq.inference.convert import convert
 from charseq.inference.search import Hypothesis, beam_search, sample
 from charseq.models.seq2seq import Seq2Seq
-from charseq.text.symbols import PairVocab, Symbols
+from charseq.text.pair_vocab import PairVocab
+from charseq.text.symbols import Symbols
 
 VOCAB = PairVocab(Symbols("", tuple("abcd")), Symbols("", tuple("wxyz")))
 
@@ -35,6 +36,15 @@ def random_sources(size: int, seed: int = 1, longest: int = 7) -> list[str]:
     generator = np.random.default_rng(seed)
     lengths = generator.integers(1, longest + 1, size)
     return ["".join(generator.choice(list("abcd"), n)) for n in lengths]
+
+
+def distinct(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+    """The different ones, the likeliest first."""
+    best: list[Hypothesis] = []
+    for one in sorted(hypotheses, key=lambda one: one.log_probability, reverse=True):
+        if all(one.ids != better.ids for better in best):
+            best.append(one)
+    return best
 
 
 def encoded(sources: list[str]) -> list[NDArray[np.int64]]:
@@ -74,12 +84,11 @@ def test_every_source_gets_what_it_gets_alone_and_in_order(
     for (number, found), source in zip(results, sources, strict=True):
         alone = source[:, None], np.array([len(source)])
         if draws:
-            expected = sample(
-                [model], *alone, numbers=[number], draws=beam, max_length=7, **options
-            )[0]
+            drawn = sample([model], *alone, numbers=[number], draws=beam, max_length=6, **options)
+            expected = distinct(drawn[0])
         else:
             expected = beam_search(
-                [model], *alone, beam=beam, n_best=beam, max_length=7, **options
+                [model], *alone, beam=beam, n_best=beam, max_length=6, **options
             )[0]
         assert [one.ids for one in found] == [one.ids for one in expected]
         assert [one.score for one in found] == pytest.approx([one.score for one in expected])
@@ -87,6 +96,17 @@ def test_every_source_gets_what_it_gets_alone_and_in_order(
         assert all(
             one.attention.shape[1] == len(source) for one in found if one.attention is not None
         )
+
+
+def test_draws_are_given_once_each_and_the_likeliest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their scores are."""
+    drawn = [((2, 3), -3.0), ((4,), -1.5), ((2, 3), -3.0), ((5,), -1.5), ((), -2.0), ((4,), -1.5)]
+    hypotheses = [Hypothesis(ids, log_p, -log_p, True) for ids, log_p in drawn]
+    monkeypatch.setattr(converting, "sample", lambda *_, draws, **__: [hypotheses[:draws]])
+    ((_, found),) = convert([make_model()], encoded(["a"]), temperature=1.0, n_best=6)
+    assert [one.ids for one in found] == [(4,), (5,), (), (2, 3)]
+    ((_, found),) = convert([make_model()], encoded(["a"]), temperature=1.0)
+    assert [one.ids for one in found] == [(2, 3)]
 
 
 def test_results_come_while_sources_are_still_read() -> None:
@@ -160,3 +180,24 @@ def test_in_single_precision_the_texts_are_the_same_in_any_batch(attention: str)
         )
         assert alone == some == many
         assert len({text for texts in alone for text in texts}) > 15, "the outputs are to differ"
+
+
+@pytest.mark.parametrize("options", [{"beam": 1}, {"beam": 3, "n_best": 3}, {"temperature": 9.0}])
+def test_no_target_is_longer_than_the_greatest_length_ended_or_not(options: dict[str, Any]) -> None:
+    endless = make_model()
+    with torch.no_grad():
+        endless.decoder.output.bias[0] = -1000.0
+    for most in (1, 2, 5):
+        for model in (make_model(), endless):
+            found = [
+                one
+                for _, hypotheses in convert(
+                    [model], encoded(random_sources(60)), max_target_length=most, **options
+                )
+                for one in hypotheses
+            ]
+            ended = {len(one.ids) for one in found if one.finished}
+            assert {len(one.ids) for one in found if not one.finished} == {most}
+            assert max(ended, default=0) <= most
+            if "temperature" in options and model is not endless:
+                assert most in ended, "END is a step of its own"

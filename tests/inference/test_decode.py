@@ -264,7 +264,7 @@ def test_a_symbol_of_probability_zero_is_not_drawn_even_by_the_smallest_number(
 
 
 def test_a_character_that_the_model_never_saw_is_refused_before_anything_is_written() -> None:
-    with pytest.raises(CharseqError, match=r"the prime: 'µ' \(U\+00B5 MICRO SIGN\) at position 2"):
+    with pytest.raises(CharseqError, match=r"the prime: 'µ' \(U\+00B5 MICRO SIGN\) at position 3"):
         generate_text(
             make_model(),
             VOCAB,

@@ -11,9 +11,10 @@ from charseq.errors import CharseqError
 from charseq.inference.pairs import Group, Judged, breakdown, evaluate_pairs, judge
 from charseq.inference.search import Hypothesis, beam_search
 from charseq.models.seq2seq import Seq2Seq
+from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import Example, Pairs
 from charseq.text.ragged import Ragged
-from charseq.text.symbols import PairVocab, Symbols
+from charseq.text.symbols import Symbols
 
 VOCAB = PairVocab(
     source=Symbols("", tuple("abcd")),
@@ -50,7 +51,7 @@ def random_sources(size: int, seed: int = 1, longest: int = 7) -> list[str]:
 
 def greedy(models: list[Seq2Seq], source: str, features: tuple[str, ...] = ()) -> Hypothesis:
     ids = VOCAB.encode_source(source, features)
-    return beam_search(models, ids[:, None], np.array([len(ids)]), max_length=13)[0][0]
+    return beam_search(models, ids[:, None], np.array([len(ids)]), max_length=12)[0][0]
 
 
 def naive_nats(models: list[Seq2Seq], example: Example) -> list[float]:
@@ -136,7 +137,7 @@ def test_a_wider_beam_judges_its_best_output() -> None:
     for one in judged[:10]:
         ids = VOCAB.encode_source(one.example.source, one.example.features)[:, None]
         best = beam_search(
-            models, ids, np.array([len(ids)]), beam=4, length_penalty=1.0, max_length=13
+            models, ids, np.array([len(ids)]), beam=4, length_penalty=1.0, max_length=12
         )[0][0]
         assert one.symbols == tuple(VOCAB.target_symbols(best.ids))
 
@@ -200,7 +201,7 @@ def test_a_model_that_never_ends_is_cut_off_where_conversion_is_whatever_the_ans
     pairs = make_pairs([Example("a", (), ("k",)), Example("b", (), ("k", "o u k"))])
     for most in (60, 12):
         score, judged = evaluate_pairs([model], VOCAB, pairs, max_target_length=most)
-        assert {len(one.symbols) for one in judged} == {most + 1}  # END would have been the last
+        assert {len(one.symbols) for one in judged} == {most}
         assert score.accuracy == 0.0
 
 
@@ -259,4 +260,10 @@ def test_error_rates_by_tag() -> None:
         Group("(none)", 1, 0.0, 1.0),
         Group("N", 1, 1.0, 0.0),
         Group("PL", 1, 1.0, 0.0),
+    ]
+    assert breakdown([*judged, one(3, ("V", "PL"), 1, 4)], "bundle") == [
+        Group("V;PL", 2, 0.5, 0.125),
+        Group("(none)", 1, 0.0, 1.0),
+        Group("N", 1, 1.0, 0.0),
+        Group("V", 1, 0.0, 0.5),
     ]

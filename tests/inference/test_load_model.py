@@ -15,7 +15,8 @@ from charseq.inference.load import load, load_language_model
 from charseq.models.build import build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
 from charseq.text.corpus import load_corpus
-from charseq.text.symbols import PairVocab, Symbols
+from charseq.text.pair_vocab import PairVocab
+from charseq.text.symbols import Symbols
 from charseq.text.vocab import Vocab
 
 TEXT = "the cat sat on the mat\n" * 40

@@ -83,9 +83,60 @@ def test_pairs_that_changed_since_the_training_are_not_split_again(pairs: Path) 
     )
     assert len(trained.split_pairs("valid")) == 1  # a file of its own
     assert len(silent.split_pairs("test")) > 0  # nothing is known
+    with pytest.raises(CharseqError, match="its train part may hold others than the model was tr"):
+        trained.split_pairs("train")
     pairs.unlink()
     with pytest.raises(CharseqError, match=r"pairs\.tsv"):
         trained.split_pairs("test")
+
+
+def test_a_file_is_known_again_by_its_path_or_by_its_bytes(pairs: Path) -> None:
+    (pairs.parent / "valid.tsv").write_text("aab\tbaa\n")
+    copy = pairs.parent / "copy.tsv"
+    copy.write_bytes(pairs.read_bytes())
+    trained = load_seq2seq(make_run(pairs, "run", valid=str(pairs.parent / "valid.tsv")))
+    silent = load_seq2seq(make_run(pairs, "silent", extra={}))
+    assert trained.was_trained_on(str(pairs.parent / "." / "pairs.tsv"))
+    assert silent.was_trained_on(str(pairs))
+    assert trained.was_trained_on(str(copy))
+    assert not silent.was_trained_on(str(copy))
+    assert not trained.was_trained_on(str(pairs.parent / "valid.tsv"))
+    pairs.unlink()
+    assert trained.was_trained_on(str(copy))
+    for text in ("no pair", "ab\tba\n"):
+        copy.write_text(text)
+        assert not trained.was_trained_on(str(copy))
+
+
+def test_the_part_that_was_trained_on_is_there_too(pairs: Path) -> None:
+    trained = load_seq2seq(make_run(pairs, "run"))
+    parts = [
+        {one.source for one in trained.split_pairs(split).examples}
+        for split in ("train", "valid", "test")
+    ]
+    assert [len(part) for part in parts] == [22, 7, 7]  # of 36
+    assert set.union(*parts) == {line.split("\t")[0] for line in LINES}
+
+
+def test_tags_that_every_pair_of_the_training_has(pairs: Path) -> None:
+    def usual(text: str, column: int | str | None = 3, **data: Any) -> tuple[str, ...] | None:
+        pairs.write_text(text)
+        run = make_run(pairs, "run", features_column=column, split=[1, 0, 0], **data)
+        return load_seq2seq(run).usual_tags
+
+    assert usual("ab\tba\tV; PST\nb\tb\tN\n") == ("V", "PST")
+    assert usual("ab\tba\tV;PST\nb\tb\t\n") == ()
+    assert usual("ab\tba\t;\nb\tb\tN\n") == ()
+    assert usual("ab\tba\tV\nb\tb\n", errors="skip") == ("V",)  # a line that was left out
+    assert usual("ab\tba\tV\n", None) == ()
+    named = {"source_column": "word", "target_column": "form"}
+    assert usual("word\ttags\tform\nab\tN;PL\tba\n", "tags", **named) == ("N", "PL")
+    trained = load_seq2seq(str(pairs.parent / "run.safetensors"))
+    pairs.write_text("other\tnames\n")
+    assert trained.usual_tags is None
+    trained = load_seq2seq(str(pairs.parent / "run.safetensors"))
+    pairs.unlink()
+    assert trained.usual_tags is None
 
 
 def test_another_treatment_of_unknown_symbols_changes_no_part(pairs: Path) -> None:

@@ -1,0 +1,145 @@
+"""``charseq train`` as it is stopped, resumed by its folder, and told that it went wrong."""
+
+import json
+import math
+import re
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner, Result
+
+from charseq.cli.console import TrainingDisplay
+from charseq.cli.train import train
+from charseq.config import load_config
+from charseq.errors import CharseqError
+from charseq.models.checkpoint import read_checkpoint
+from charseq.training.events import Event, Step
+
+app = typer.Typer()
+app.command()(train)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the commands are typed: a text and a configuration, each in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("texts", "configs"):
+        Path(name).mkdir()
+    Path("texts/cat.txt").write_text("the cat sat on the mat. " * 200)
+    Path("configs/cat.yaml").write_text(
+        "data: {text: texts/cat.txt}\n"
+        "model: {hidden_size: 8, dropout: 0.2}\n"
+        "train: {batch_size: 4, seq_len: 8, max_steps: 30, eval_every: 10, save_every: 10,"
+        " log_every: 5}\n"
+        "sample: {length: 20}\n"
+    )
+    return tmp_path
+
+
+def charseq(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["--device", "cpu", *arguments], catch_exceptions=False)
+
+
+def refusal(*arguments: str) -> str:
+    with pytest.raises(CharseqError) as caught:
+        charseq(*arguments)
+    return str(caught.value)
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C once the screen shows that step."""
+    show = TrainingDisplay.show
+
+    def shown(self: TrainingDisplay, event: Event) -> None:
+        show(self, event)
+        if isinstance(event, Step) and event.step == step:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(TrainingDisplay, "show", shown)
+
+
+def test_what_ctrl_c_says_to_type_goes_on_as_if_nothing_had_been(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = ["configs/cat.yaml", "--set", "model.hidden_size=9", "--set", "train.seed=3"]
+    whole = charseq(*first, "--run", "whole")
+    assert whole.exit_code == 0
+    with monkeypatch.context() as patch:
+        interrupt_at(15, patch)
+        stopped = charseq(*first)
+    assert stopped.exit_code == 130
+    said = stopped.output.splitlines()[-1]
+    assert said.startswith("go on with: ")
+    _, _, command = said.partition(" train ")
+    assert command == "runs/cat --resume --device cpu"
+    resumed = charseq(*shlex.split(command))
+    assert resumed.exit_code == 0
+    assert "resumed after step 15" in resumed.output
+    expected = read_checkpoint(Path("whole/last.safetensors")).tensors
+    found = read_checkpoint(Path("runs/cat/last.safetensors")).tensors
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert Path("runs/cat/config.yaml").read_bytes() == Path("whole/config.yaml").read_bytes()
+
+
+def test_a_changed_setting_is_kept_and_a_refused_one_leaves_no_trace() -> None:
+    charseq("configs/cat.yaml", "--set", "train.max_steps=5", "--set", "train.learning_rate=0.01")
+    longer = charseq("runs/cat", "--resume", "--set", "train.max_steps=20")
+    assert "all 20 steps are done" in longer.output
+    again = charseq("runs/cat", "--resume")
+    assert "resumed after step 20" in again.output
+    assert "all 20 steps are done" in again.output
+    why = refusal("runs/cat", "--resume", "--set", "model.hidden_size=9")
+    assert "model.hidden_size was 8 and is 9; set it back (`charseq train runs/cat --resume`" in why
+    kept = load_config(Path("runs/cat/config.yaml"))
+    assert (kept.model.hidden_size, kept.train.max_steps) == (8, 20)
+    assert kept.train.learning_rate == 0.01
+
+
+def test_a_text_that_is_another_one_in_another_place_is_not_trained_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charseq("configs/cat.yaml")
+    elsewhere = folder / "elsewhere"
+    (elsewhere / "texts").mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    assert refusal("../runs/cat", "--resume") == "texts/cat.txt: there is no such file"
+    Path("texts/cat.txt").write_text("a dog. " * 200)
+    assert "the data, or how it is read and split, has changed" in refusal(
+        "../runs/cat", "--resume"
+    )
+
+
+def test_a_folder_is_a_run_to_resume_or_a_mistake() -> None:
+    charseq("configs/cat.yaml", "--set", "train.max_steps=2")
+    assert refusal("runs/cat/") == (
+        "runs/cat: is the folder of a run: `charseq train runs/cat --resume` goes on with it,"
+        " `charseq train runs/cat/config.yaml --run DIR` trains anew with its settings"
+    )
+    assert "--run other: runs/cat is the folder of the run already" in refusal(
+        "runs/cat", "--resume", "--run", "other"
+    )
+    assert "texts: is a folder, but not of a run" in refusal("texts", "--resume")
+    assert "texts: is a folder, but not of a run" in refusal("texts")
+    assert charseq("runs/cat/config.yaml", "--run", "anew").exit_code == 0
+
+
+def test_a_training_that_diverges_ends_with_a_warning() -> None:
+    rate = ["--set", "train.learning_rate=9", "--set", "train.warmup_steps=0"]
+    result = charseq("configs/cat.yaml", *rate)
+    assert result.exit_code == 0
+    warning = result.output.splitlines()[-1]
+    assert warning.startswith("warning: the training diverged")
+    assert "lower train.learning_rate (now 9) or train.clip_norm (now 1)" in warning
+    symbols = len(set("the cat sat on the mat. "))
+    assert f"ln {symbols} = {math.log(symbols):.1f}" in warning
+    told = charseq("runs/cat", "--resume", "--json", "--quiet")
+    assert f"warning: {json.loads(told.stdout)['warning']}" == warning
+    healthy = charseq("configs/cat.yaml", "--run", "healthy", "--json")
+    assert json.loads(healthy.stdout)["warning"] is None
+    assert not re.search("diverged|warning:", healthy.stderr)
