@@ -8,8 +8,8 @@ from charseq.models.language_model import LanguageModel
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.corpus import Corpus, Streams, load_corpus
 from charseq.text.pair_batches import PairBatches
+from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PairCorpus, load_pairs
-from charseq.text.symbols import PairVocab
 from charseq.text.vocab import Vocab
 
 Model = LanguageModel | Seq2Seq

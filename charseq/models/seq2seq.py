@@ -16,7 +16,7 @@ from charseq.models.decoder import Decoder
 from charseq.models.decoder_state import DecoderState
 from charseq.models.encoder import Encoder
 from charseq.text.pair_batches import IGNORED, PairBatch
-from charseq.text.symbols import END
+from charseq.text.pair_vocab import END
 
 
 class Seq2Seq(nn.Module):

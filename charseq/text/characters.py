@@ -23,7 +23,7 @@ def code_points(text: str, where: str = "the text") -> NDArray[np.uint32]:
         return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
     except UnicodeEncodeError as error:
         raise CharseqError(
-            f"{where}: U+{ord(text[error.start]):04X} at position {error.start} is half of a "
+            f"{where}: U+{ord(text[error.start]):04X} at position {error.start + 1} is half of a "
             "surrogate pair, not a character; pass the text as valid UTF-8"
         ) from None
 

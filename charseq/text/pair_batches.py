@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
+from charseq.text.pair_vocab import END, SOURCE_UNKNOWN
 from charseq.text.pairs import Pairs
 from charseq.text.ragged import Int64s, Ragged
-from charseq.text.symbols import END, SOURCE_UNKNOWN
 
 IGNORED = -100  # a target that no loss counts: what torch's cross_entropy leaves out by default
 WINDOW = 100  # batches, at most, whose pairs are sorted by length together

@@ -16,9 +16,10 @@ from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 from charseq.text.datasets import source_path
+from charseq.text.pair_vocab import PairVocab
 from charseq.text.ragged import Int64s, Ragged
 from charseq.text.rows import Mistakes, Rows, read_rows
-from charseq.text.symbols import PairVocab, Symbols, count_symbols
+from charseq.text.symbols import Symbols, count_symbols
 from charseq.text.vocab import Unknown
 
 FORMAT = 1  # raise it when the same files and settings come to give other ids or parts

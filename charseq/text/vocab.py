@@ -137,8 +137,8 @@ class Vocab:
             column = len(before) - newline if newline >= 0 else column + len(before)
         others = f" ({strangers - 1:,} more are not either)" if strangers > 1 else ""
         return UnknownCharacterError(
-            f"{where}: {describe(first)} at position {position} (line {line}, column {column}) is "
-            f"not among the {self.size:,} characters that the model knows{others}; "
+            f"{where}: {describe(first)} at position {position + 1} (line {line}, column {column}) "
+            f"is not among the {self.size:,} characters that the model knows{others}; "
             + self._advice(unknown)
         )
 

@@ -1,11 +1,13 @@
-"""Where a NaN or an infinity came from: which weight, which gradient, which gate, when."""
+"""What went wrong with a training: where a NaN came from, and whether one without NaN diverged."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from charseq.config.schema.shared import TrainConfig
 from charseq.lstm.cell import Gates, State
 from charseq.lstm.layer import LSTM
 from charseq.models.build import Model
@@ -14,6 +16,31 @@ from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_batches import PairBatch
 
 Named = Iterator[tuple[str, Tensor]]  # in the order in which they are computed
+
+FAR_OFF = 2.0  # times the loss of a uniform guess
+
+
+def diverged(loss: float, vocab_size: int) -> bool:
+    """Whether a mean training loss, in nats per symbol, is that of weights thrown far off.
+
+    To guess each of V symbols with the same probability costs ln V, whatever the data and the label
+    smoothing. New weights cost a few hundredths more, and training only takes away from that: twice
+    as much is a model that is sure of what is wrong, even on what it is trained on. The validation
+    loss would not tell: it rises as far where a model overfits. Nor would the loss at the end: once
+    the schedule has brought the learning rate down, thrown-off weights still learn a little.
+    """
+    return loss > FAR_OFF * math.log(vocab_size)
+
+
+def divergence(loss: float, step: int, vocab_size: int, settings: TrainConfig) -> str:
+    """What a person should know about it; ``loss`` is the mean before ``step``."""
+    rate, clip, guess = settings.learning_rate, settings.clip_norm, math.log(vocab_size)
+    bound = "set train.clip_norm" if clip is None else f"train.clip_norm (now {clip:g})"
+    return (
+        f"the training diverged: before step {step:,} its loss was {loss:.1f} nats per symbol; a"
+        f" blind guess costs ln {vocab_size} = {guess:.1f}. Train anew, in another folder (--run):"
+        f" lower train.learning_rate (now {rate:g}) or {bound}"
+    )
 
 
 @torch.no_grad()

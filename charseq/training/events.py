@@ -42,11 +42,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The validation data, scored with the averaged weights where there are any."""
+    """The validation data, scored with the averaged weights where there are any. ``diverged`` says
+    what the training loss since the last evaluation says; see ``diagnose.diverged``.
+    """
 
     step: int
     score: Score | PairScore
     is_best: bool
+    diverged: bool
     seconds: float
 
 
@@ -66,6 +69,7 @@ class Stopped:
     best_score: str | None  # in words
     best_step: int | None
     seconds: float
+    warning: str | None = None  # what is wrong with the result, and what to do
 
 
 Event = Started | Step | Evaluated | Saved | Stopped

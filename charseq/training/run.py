@@ -1,7 +1,7 @@
 """A run folder: who may train in it, its configuration, its log, its checkpoints.
 
 runs/<name>/
-    config.yaml            every setting, defaults included
+    config.yaml            every setting, defaults included: `charseq train runs/<name> --resume`
     metrics.jsonl          one JSON object a line
     best.safetensors       the weights with the lowest validation loss
     last.safetensors       the newest weights and all that resuming needs
@@ -10,6 +10,7 @@ runs/<name>/
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +27,15 @@ from charseq.models.checkpoint import (
     write_checkpoint,
 )
 
+RELATIVE = "# Relative paths count from the folder in which charseq is started.\n"
+
 
 class RunFolder:
     """The files of one run. Made by ``open_run``, which holds the lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.config = path / "config.yaml"
         self.last = path / "last.safetensors"
         self.previous = path / "previous.safetensors"
         self.best = path / "best.safetensors"
@@ -49,10 +53,14 @@ class RunFolder:
             lines = self._metrics.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if _step_of(line) <= step]
         with self._writing():
-            (self.path / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-            shortened = self.path / ".metrics.tmp"
-            shortened.write_text("".join(kept), encoding="utf-8")
-            shortened.replace(self._metrics)
+            # Whole or not at all: --resume reads the one, and goes on with the other.
+            for path, text in (
+                (self.config, RELATIVE + dump_config(config)),
+                (self._metrics, "".join(kept)),
+            ):
+                temporary = self.path / f".{path.stem}.tmp"
+                temporary.write_text(text, encoding="utf-8")
+                temporary.replace(path)
 
     def log(self, values: dict[str, Any]) -> None:
         """Add a line to the log."""
@@ -66,7 +74,7 @@ class RunFolder:
         except OSError as error:
             raise CharseqError(
                 f"{self.path}: cannot be written: {error.strerror}; the checkpoints there are"
-                " whole: make room, then --resume"
+                f" whole: make room, then `{go_on(self.path)}`"
             ) from None
 
     def save_last(self, checkpoint: Checkpoint) -> Path:
@@ -139,6 +147,11 @@ def open_run(path: Path, *, resume: bool) -> Iterator[RunFolder]:
     finally:
         (path / ".pid").unlink(missing_ok=True)
         lock.release()
+
+
+def go_on(path: str | Path) -> str:
+    """The command that goes on with a run."""
+    return f"charseq train {shlex.quote(str(path))} --resume"
 
 
 def _holder(path: Path) -> str:

@@ -20,6 +20,7 @@ from charseq.training.optim import (
     make_optimizer,
     optimizer_tensors,
 )
+from charseq.training.run import go_on
 
 # What decides the shapes of the weights, or what a step is: the same all through a run.
 KEPT = (
@@ -49,6 +50,11 @@ class Progress:
     evaluated_step: int = 0
     evaluations_since_best: int = 0
     plateau_factor: float = 1.0
+    # since the last evaluation, and the worst that these came to: nats per symbol, and when
+    evaluation_loss_sum: float = 0.0
+    evaluation_symbols: int = 0
+    worst_loss: float = 0.0
+    worst_step: int = 0
     # since the last line of the log
     loss_sum: float = 0.0
     symbols: int = 0
@@ -148,6 +154,6 @@ class TrainingState:
         ]
         if changed:
             raise CharseqError(
-                f"{where}: cannot go on: {'; '.join(changed)}; set it back, or train in another"
-                " folder with --run"
+                f"{where}: cannot go on: {'; '.join(changed)}; set it back"
+                f" (`{go_on(where)}` leaves all as it was), or train in another folder with --run"
             )

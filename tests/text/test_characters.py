@@ -24,7 +24,7 @@ def test_code_points_equal_ord(text: str) -> None:
 
 def test_half_a_surrogate_pair_is_refused_with_its_place() -> None:
     not_utf8 = b"caf\xe9".decode(errors="surrogateescape")  # what Python makes of such an argument
-    with pytest.raises(CharseqError, match=r"--text: U\+DCE9 at position 3 is half of a surrogate"):
+    with pytest.raises(CharseqError, match=r"--text: U\+DCE9 at position 4 is half of a surrogate"):
         code_points(not_utf8, where="--text")
 
 

@@ -84,7 +84,7 @@ def test_the_vocabulary_is_counted_over_every_named_text() -> None:
 def test_a_given_vocabulary_is_kept_and_strangers_to_it_are_refused() -> None:
     vocab = load().vocab
     assert load(vocab).vocab is vocab
-    with pytest.raises(CharseqError, match=r"^other: ' ' \(U\+0020 SPACE\) at position 6 "):
+    with pytest.raises(CharseqError, match=r"^other: ' ' \(U\+0020 SPACE\) at position 7 "):
         load(vocab, text="other")
     assert parts(load(vocab, text="other", unknown="skip", split=(1.0, 0.0, 0.0)))[0] == "other:"
 

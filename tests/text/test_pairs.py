@@ -179,7 +179,7 @@ def test_symbols_of_the_other_parts_of_a_file_are_unknown(tmp_path: Path) -> Non
 def test_symbols_that_training_lacks_are_refused_with_their_line(tmp_path: Path) -> None:
     train = write(tmp_path, "train.tsv", "ab\tx\tN", "b\tx\tN")
     for line, why in {
-        "aµc\tx\tN": "'µ' (U+00B5 MICRO SIGN) at position 1 is not among the 2 source symbols",
+        "aµc\tx\tN": "'µ' (U+00B5 MICRO SIGN) at position 2 is not among the 2 source symbols",
         "a\tx\tN;V": "the tag 'V' is not among the 1 tags",
     }.items():
         valid = write(tmp_path, "valid.tsv", "a\txyz\tN", line, "µ\tx\tW")

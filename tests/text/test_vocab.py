@@ -80,13 +80,13 @@ def test_an_unknown_character_is_named_with_its_place_and_what_to_do() -> None:
     with pytest.raises(UnknownCharacterError) as caught:
         ABC.encode("ab\ncé\x1b é", where="--prime")
     assert str(caught.value) == (
-        "--prime: '\\n' (U+000A) at position 2 (line 1, column 3) is not among the 3 characters "
+        "--prime: '\\n' (U+000A) at position 3 (line 1, column 3) is not among the 3 characters "
         "that the model knows (4 more are not either); `--unknown skip` leaves such characters out"
     )
     lines = Vocab.from_counts(Counter("abc\n"))
     with pytest.raises(UnknownCharacterError, match="SMALL LETTER E WITH ACUTE") as caught:
         lines.encode("ab\ncé")
-    assert "at position 4 (line 2, column 2)" in str(caught.value)
+    assert "at position 5 (line 2, column 2)" in str(caught.value)
     assert "more are not" not in str(caught.value)
     with pytest.raises(UnknownCharacterError, match=r"`--unknown replace` reads U\+FFFD"):
         WITH_UNKNOWN.encode("d")

@@ -1,5 +1,6 @@
 """Training as a user meets it: it learns, stops, resumes exactly, and refuses what cannot work."""
 
+import errno
 import json
 import math
 import random
@@ -405,3 +406,78 @@ def test_the_python_api_of_the_readme(text: Path, tmp_path: Path) -> None:
     assert set(charseq.__all__) <= set(dir(charseq))
     with pytest.raises(AttributeError, match="no attribute 'trane'"):
         charseq.trane  # noqa: B018
+
+
+@pytest.mark.parametrize("split", [[0.8, 0.1, 0.1], [1.0, 0.0, 0.0]])
+def test_a_training_that_diverges_without_a_nan_is_noticed(
+    text: Path, tmp_path: Path, split: list[float]
+) -> None:
+    """Also where the falling learning rate repairs it in the end, and where it is resumed."""
+    config = settings(
+        text,
+        data__split=split,
+        train__learning_rate=9.0,
+        train__log_every=1,
+        train__max_steps=100,
+        train__average_decay=None,
+    )
+    end = run(config, tmp_path / "whole")[-1]
+    run(config, tmp_path / "cut", should_stop=stop_after(33))
+    resumed = run(config, tmp_path / "cut", resume=True)[-1]
+    assert isinstance(end, Stopped)
+    assert isinstance(resumed, Stopped)
+    assert end.finished
+    assert end.warning == resumed.warning
+    # All steps have as many symbols: the mean of 20 steps' losses is that of their symbols.
+    losses = [line["loss"] for line in lines(tmp_path / "whole") if line["event"] == "step"]
+    means = [sum(losses[i : i + 20]) / 20 for i in range(0, 100, 20)]
+    guess = math.log(len(set(text.read_text())))
+    assert losses[-1] < 2 * guess < max(means)
+    worst = means.index(max(means))
+    assert end.warning is not None
+    assert f"before step {20 * worst + 20} its loss was {means[worst]:.1f} nats" in end.warning
+    assert "lower train.learning_rate (now 9) or train.clip_norm (now 1)" in end.warning
+    found = [line["diverged"] for line in lines(tmp_path / "whole") if line["event"] != "step"]
+    assert found == ([mean > 2 * guess for mean in means] if split[1] else [])
+
+
+def test_a_model_that_overfits_has_not_diverged(tmp_path: Path) -> None:
+    """It is sure of what is wrong, but of the validation text alone."""
+    rng = random.Random(1)
+    noise = tmp_path / "noise.txt"
+    noise.write_text("".join(rng.choice("abc") for _ in range(300)))
+    config = settings(
+        noise,
+        data__split=[0.7, 0.3, 0.0],
+        model__hidden_size=32,
+        model__dropout=0.0,
+        train__learning_rate=3e-2,
+        train__schedule="constant",
+        train__max_steps=400,
+        train__average_decay=None,
+    )
+    events = run(config, tmp_path / "run")
+    scores = [event for event in events if isinstance(event, Evaluated)]
+    assert scores[-1].score.nats > 2 * math.log(3)
+    assert not any(event.diverged for event in scores)
+    assert isinstance(events[-1], Stopped)
+    assert events[-1].warning is None
+
+
+def test_a_full_disk_leaves_the_settings_of_a_run_whole(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(settings(text, train__max_steps=10), tmp_path / "run")
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    real = Path.write_text
+
+    def full(self: Path, data: str, *arguments: Any, **options: Any) -> int:
+        if "config" not in self.name:
+            return real(self, data, *arguments, **options)
+        real(self, data[: len(data) // 2], *arguments, **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(CharseqError, match=r"No space left on device; .* `charseq train .* --res"):
+        run(settings(text, train__max_steps=20), tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "config.yaml").read_text() == before

@@ -58,7 +58,7 @@ class PairDataConfig(Section):
     max_target_length: int = Field(
         200,
         ge=1,
-        description="a longer target is such a mistake too; behind it the model is cut off",
+        description="a longer target is such a mistake too; what the model writes is cut off there",
         json_schema_extra={"unit": "symbols"},
     )
     min_count: int = Field(
