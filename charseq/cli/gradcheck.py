@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # The names are repeated here because charseq.lstm imports torch, and --help must not; a test
 # compares them.
 class Backend(StrEnum):
+    FUSED = "fused"
     MANUAL = "manual"
     REFERENCE = "reference"
     TORCH = "torch"

@@ -125,7 +125,7 @@ def test_train_then_sample_then_eval(charseq: Run, config: Path, tmp_path: Path)
     unknown = charseq("sample", "runs/cat", "--prime", "the Cat")
     assert unknown.returncode == 2
     assert "'C' (U+0043 LATIN CAPITAL LETTER C)" in unknown.stderr
-    assert "position 4" in unknown.stderr
+    assert "position 5" in unknown.stderr
 
 
 def test_json_leaves_only_the_result_on_standard_output(charseq: Run, config: Path) -> None:
