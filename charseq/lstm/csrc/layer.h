@@ -140,6 +140,11 @@ template <typename Kind> bool Layer<Kind>::forward(Size first, Size last) const 
             for (Size r = 0; r < count; r++) {
                 from.at[r] = rows.at[r].z + 4 * u;
                 to.at[r] = rows.at[r].gates + (keep ? 4 * u : 0);
+                // What will be written is fetched while the products are made
+                for (Size line = 0; keep && line < 4 * Lanes; line += Lanes)
+                    __builtin_prefetch(to.at[r] + line, 1);
+                __builtin_prefetch(rows.at[r].c + u, 1);
+                __builtin_prefetch(rows.at[r].h + u, 1);
             }
             // 1b. z_t = 1a + W_hh h_{t-1}
             multiply<Kind>(count, Columns, deep, a.at, weights + u * 4 * deep, to.at, from.at);

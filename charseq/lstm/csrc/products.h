@@ -74,6 +74,7 @@ template <typename Kind> struct WeightGradient {
     using Part = typename Kind::Part;
     static constexpr Size Lanes = Kind::Lanes, Wide = Columns * Lanes, Pair = Kind::Pair;
     static constexpr Size Deep = 512; // terms at a time
+    static constexpr Size Tile = Rows * Deep + Lanes * Pair; // memory of a tile, with room behind it
 
     Size rows, units, inputs;
     const Real *d_z, *x;
@@ -100,7 +101,7 @@ template <typename Kind> struct WeightGradient {
     bool of_gates(Size first, Size last) const {
         const Size gates = last - first, tiles = (gates + Rows - 1) / Rows;
         const Size end = inputs / Wide * Wide, narrow = round_up(inputs - end, Lanes);
-        Scratch<Part> left(tiles * Rows * Deep + Lanes * Pair), right(Deep * Wide);
+        Scratch<Part> left(tiles * Tile), right(Deep * Wide);
         Scratch<Real> nowhere(Wide), ends(gates * narrow);
         if (!left.at || !right.at || !nowhere.at || !ends.at) return false;
         for (Size k = 0; k < rows; k += Deep) {
@@ -116,7 +117,7 @@ template <typename Kind> struct WeightGradient {
                     Real *sums[Rows];
                     for (Size r = 0; r < height; r++) {
                         const Size row = row_of(first + t * Rows + r);
-                        a[r] = left.at + t * Rows * Deep + r * Pair;
+                        a[r] = left.at + t * Tile + r * Pair;
                         sums[r] = row < 0         ? nowhere.at
                                   : column < end ? d_weight + row * inputs + column
                                                  : ends.at + (t * Rows + r) * narrow;
@@ -134,21 +135,23 @@ template <typename Kind> struct WeightGradient {
     }
 
     // (tiles, count / Pair, Rows, Pair). A vector is stored where only Rows of it belong: what follows
-    // them is overwritten next.
-    void pack_gates(Size k, Size count, Size first, Size gates, Part *to) const {
+    // them is overwritten next. Some terms at a time, so that d_z is read along its rows.
+    void pack_gates(Size k, Size count, Size first, Size gates, Part *packed) const {
+        constexpr Size Near = 8;
         const Size wide = 4 * round_up(units, Lanes);
-        for (Size tile = 0; tile < gates; tile += Rows, to += Rows * Deep)
-            for (Size t = 0; t < count; t += Pair)
-                for (Size v = 0; v < Rows; v += Lanes) {
-                    const Size at = first + tile + v, left = wide - at;
-                    const Real *z = d_z + (k + t) * wide + at;
-                    const bool last = k + t + Pair >= rows; // behind it may be somebody else's memory
-                    const auto one = last ? Kind::load_some(z, left) : Kind::load(z);
-                    typename Kind::Vector two{};
-                    if (Pair > 1 && t + 1 < count)
-                        two = last ? Kind::load_some(z + wide, left) : Kind::load(z + wide);
-                    Kind::store_terms(to + t * Rows + v * Pair, one, two);
-                }
+        for (Size start = 0; start < count; start += Near)
+            for (Size tile = 0; tile < gates; tile += Rows)
+                for (Size t = start; t < start + Near && t < count; t += Pair)
+                    for (Size v = 0; v < Rows; v += Lanes) {
+                        const Size at = first + tile + v, left = wide - at;
+                        const Real *z = d_z + (k + t) * wide + at;
+                        const bool last = k + t + Pair >= rows; // behind it may be somebody else's memory
+                        const auto one = last ? Kind::load_some(z, left) : Kind::load(z);
+                        typename Kind::Vector two{};
+                        if (Pair > 1 && t + 1 < count)
+                            two = last ? Kind::load_some(z + wide, left) : Kind::load(z + wide);
+                        Kind::store_terms(packed + tile / Rows * Tile + t * Rows + v * Pair, one, two);
+                    }
     }
 
     // (count / Pair, width, Pair)
