@@ -11,15 +11,21 @@ void pack_forward(const typename Kind::Real *weight, Size units, Size inputs, Si
     const Size deep = round_up(inputs, Pair), blocks = round_up(units, Lanes) / Lanes;
     in_parallel(threads < blocks ? threads : blocks, [&](Size rank, Size ranks) {
         const Share mine(blocks, rank, ranks);
-        auto *to = packed + mine.from * 4 * Lanes * deep;
         for (Size u = mine.from * Lanes; u < mine.to * Lanes; u += Lanes)
-            for (Size k = 0; k < deep; k += Pair)
-                for (Size gate = 0; gate < 4; gate++)
-                    for (Size lane = 0; lane < Lanes; lane++)
-                        for (Size p = 0; p < Pair; p++)
-                            *to++ = u + lane < units && k + p < inputs
-                                        ? Kind::to_part(weight[(gate * units + u + lane) * inputs + k + p])
-                                        : typename Kind::Part(0);
+            for (Size gate = 0; gate < 4; gate++)
+                for (Size start = 0; start < deep; start += Lanes) {
+                    // A square is read along its rows, then turned: along columns rows of a power of two
+                    // would drive each other out of the cache
+                    typename Kind::Real square[Lanes][Lanes] = {};
+                    for (Size lane = 0; lane < Lanes && u + lane < units; lane++)
+                        Kind::store(square[lane], Kind::load_some(weight + (gate * units + u + lane) * inputs + start,
+                                                                  inputs - start));
+                    auto *to = packed + 4 * deep * u + gate * Lanes * Pair;
+                    for (Size k = start; k < start + Lanes && k < deep; k++)
+                        for (Size lane = 0; lane < Lanes; lane++)
+                            to[k / Pair * 4 * Lanes * Pair + lane * Pair + k % Pair] =
+                                Kind::to_part(square[lane][k - start]);
+                }
     });
 }
 

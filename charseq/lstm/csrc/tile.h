@@ -21,6 +21,7 @@ void tile(Size depth, const typename Kind::Part *const *a, Size step, const type
     const typename Kind::Part *row[rows];
     for (int r = 0; r < rows; r++) {
         row[r] = a[r];
+        for (int v = 0; v < columns && sums != from; v++) __builtin_prefetch(sums[r] + v * Kind::Lanes, 1);
         for (int v = 0; v < columns; v++)
             sum[r][v] = from ? Kind::load(from[r] + v * Kind::Lanes) : Vector{};
     }
