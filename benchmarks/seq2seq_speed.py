@@ -9,26 +9,21 @@ the settings that matter belong to a process:
     nn.LSTM          as users run it: one-hot vectors, pack_padded_sequence, cross_entropy, AdamW,
                      clipping; with input feeding a loop over nn.LSTMCell
     nn.LSTM tuned    the same, and malloc keeps what it frees (charseq.training.speed)
-    charseq          charseq's training step as `charseq train` runs it
+    charseq manual   charseq's training step as `charseq train` runs it with `backend: manual`
+    charseq          the same with `backend: auto`: fused where there is a compiler
 
-All see the same batches, bucketed by length as charseq does. The processes take turns, A B C,
-A B C, …, so that a machine that slows down slows all. A turn is one step that fetches the caches
-back and three that are timed. A figure is the median over the rounds; a ratio is the median of the
-ratios round by round, with its quartiles; `nn.LSTM` = 1. A symbol is one of a target, END counted.
+All see the same batches, bucketed by length as charseq does, and take turns (``turns.py``). A turn
+is one step that fetches the caches back and three that are timed. A figure is the median over the
+rounds; a ratio is the median of the ratios round by round, with its quartiles; `nn.LSTM` = 1. A
+symbol is one of a target, END counted.
 At the end: how many sources a second charseq decodes, at beam 1 and 5, with random weights.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,12 +31,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from turns import Contenders, answer, machine, parser, ratio, show_ratio, write_json
 
 from charseq.text.pair_batches import IGNORED, PairBatch, PairBatches, pad
 from charseq.text.pairs import Pairs
 from charseq.text.ragged import Ragged
 
-CONTENDERS = ["nn.LSTM", "nn.LSTM tuned", "charseq"]
+CONTENDERS = ["nn.LSTM", "nn.LSTM tuned", "charseq manual", "charseq"]
 TIMED = 3  # steps of a turn
 
 
@@ -72,92 +68,58 @@ SHAPES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--shape", action="append", choices=list(SHAPES))
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--work", nargs=2, metavar=("CONTENDER", "SHAPE"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    if options.work:
-        work(*options.work)
+    options = parser(__doc__ or "", rounds=20)
+    options.add_argument("--shape", action="append", choices=list(SHAPES))
+    chosen = options.parse_args()
+    torch.set_num_threads(chosen.threads)
+    if chosen.work:
+        work(*chosen.work)
         return
-    results = [measure(s, options.rounds, options.threads) for s in options.shape or SHAPES]
-    machine = {
-        "processor": processor(),
-        "threads": options.threads,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-    show(results, machine)
-    if options.json:
-        options.json.write_text(json.dumps({**machine, "results": results}, indent=2) + "\n")
+    results = [measure(s, chosen.rounds, chosen.threads) for s in chosen.shape or SHAPES]
+    on = machine(chosen.threads)
+    show(results)
+    print(", ".join(f"{name}: {value}" for name, value in on.items()))
+    write_json(chosen.json, on, results)
 
 
-def measure(shape: str, rounds: int, threads: int) -> dict[str, object]:
+def measure(shape: str, rounds: int, threads: int) -> dict[str, Any]:
     """Let the contenders take steps in turn; then let charseq decode."""
-    command = [sys.executable, __file__, "--threads", str(threads), "--work"]
-    processes = {
-        name: subprocess.Popen(
-            [*command, name, shape], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for name in CONTENDERS
-    }
-
-    def ask(name: str, what: str) -> float:
-        process = processes[name]
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(what + "\n")
-        process.stdin.flush()
-        return float(process.stdout.readline())
-
-    speeds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    for turn in range(rounds + 3):
-        for name in CONTENDERS:
-            speed = ask(name, "step")
-            if turn >= 3:  # the first steps fill caches and make the optimizer's state
-                speeds[name].append(speed)
-    sources = {beam: [ask("charseq", beam) for _ in range(min(rounds, 5))] for beam in ("1", "5")}
-    for process in processes.values():
-        process.communicate()
-    ratios = {
-        name: [speed / base for base, speed in zip(speeds["nn.LSTM"], speeds[name], strict=True)]
-        for name in CONTENDERS
-    }
+    with Contenders(__file__, CONTENDERS, shape, threads) as contenders:
+        speeds = contenders.rounds(rounds, "step")
+        sources = {
+            beam: statistics.median(contenders.ask("charseq", beam) for _ in range(min(rounds, 5)))
+            for beam in ("1", "5")
+        }
     return {
         "shape": shape,
         "contenders": {
             name: {
                 "symbols_per_second": statistics.median(speeds[name]),
-                "ratio": statistics.median(ratios[name]),
-                "ratio_quartiles": np.quantile(ratios[name], [0.25, 0.75]).tolist(),
+                "to_library": ratio(speeds[name], speeds["nn.LSTM"]),
+                "to_tuned": ratio(speeds[name], speeds["nn.LSTM tuned"]),
             }
             for name in CONTENDERS
         },
-        "sources_per_second": {
-            beam: statistics.median(figures) for beam, figures in sources.items()
-        },
+        "sources_per_second": sources,
     }
 
 
 def work(contender: str, name: str) -> None:
-    """Take a turn for each line read, and print the symbols or sources of a second."""
+    """Take a turn for each line read, and say how many symbols or sources a second there were."""
     shape = SHAPES[name]
     torch.manual_seed(0)
-    if contender == "charseq":
-        from charseq.training.speed import fast_products, keep_freed_memory
-
-        keep_freed_memory()
-        with fast_products(torch.device("cpu")):
-            take_turns(shape, *charseq_step(shape))
-    else:
+    if contender.startswith("nn.LSTM"):
         if contender.endswith("tuned"):
             from charseq.training.speed import keep_freed_memory
 
             keep_freed_memory()
         take_turns(shape, library_step(shape), lambda _: 0.0)
+        return
+    from charseq.training.speed import fast_products, keep_freed_memory
+
+    keep_freed_memory()
+    with fast_products(torch.device("cpu")):
+        take_turns(shape, *charseq_step(shape, contender.removeprefix("charseq ")))
 
 
 def take_turns(
@@ -167,10 +129,11 @@ def take_turns(
     pairs = make_pairs(shape)
     batches = PairBatches(pairs, shape.batch, seed=0)
     taken = 0
-    for line in sys.stdin:
-        if line != "step\n":
-            print(decode(int(line)), flush=True)
-            continue
+
+    def turn(asked: str) -> float:
+        nonlocal taken
+        if asked != "step":
+            return decode(int(asked))
         turn = [batches.batch(taken + i) for i in range(TIMED + 1)]
         taken += len(turn)
         step(turn[0])
@@ -178,7 +141,9 @@ def take_turns(
         for batch in turn[1:]:
             step(batch)
         seconds = time.perf_counter() - began
-        print(sum(int(b.target_lengths.sum()) for b in turn[1:]) / seconds, flush=True)
+        return sum(int(b.target_lengths.sum()) for b in turn[1:]) / seconds
+
+    answer(turn)
 
 
 def make_pairs(shape: Shape) -> Pairs:
@@ -279,12 +244,18 @@ def library_step(shape: Shape) -> Callable[[PairBatch], float]:
 
 def charseq_step(
     shape: Shape,
+    backend: str,
 ) -> tuple[Callable[[PairBatch], float], Callable[[int], float]]:
     """A step of ``charseq.training.loop``, and decoding: sources a second at a beam."""
     from charseq.models.seq2seq import Seq2Seq
 
     model = Seq2Seq(
-        shape.symbols, shape.symbols, shape.hidden, shape.layers, input_feeding=shape.feeding
+        shape.symbols,
+        shape.symbols,
+        shape.hidden,
+        shape.layers,
+        input_feeding=shape.feeding,
+        backend="auto" if backend == "charseq" else backend,
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
 
@@ -310,15 +281,7 @@ def charseq_step(
     return step, decode
 
 
-def processor() -> str:
-    """The name of the processor, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
-
-
-def show(results: list[dict[str, object]], machine: dict[str, object]) -> None:
+def show(results: list[dict[str, Any]]) -> None:
     console = Console()
     table = Table(title="target symbols per second, and the ratio to nn.LSTM")
     table.add_column("shape")
@@ -327,18 +290,12 @@ def show(results: list[dict[str, object]], machine: dict[str, object]) -> None:
     table.add_column("sources/s decoded\nbeam 1, beam 5", justify="right")
     for result in results:
         cells = [str(result["shape"])]
-        contenders, decoded = result["contenders"], result["sources_per_second"]
-        assert isinstance(contenders, dict)
-        assert isinstance(decoded, dict)
-        for figures in contenders.values():
-            low, high = figures["ratio_quartiles"]
-            cells.append(
-                f"{figures['symbols_per_second']:,.0f}\n"
-                f"{figures['ratio']:.2f} ({low:.2f}–{high:.2f})"
-            )
-        table.add_row(*cells, "\n".join(f"{speed:,.0f}" for speed in decoded.values()))
+        for figures in result["contenders"].values():
+            speed, against = figures["symbols_per_second"], figures["to_library"]
+            cells.append(f"{speed:,.0f}\n{show_ratio(against)}")
+        decoded = result["sources_per_second"].values()
+        table.add_row(*cells, "\n".join(f"{speed:,.0f}" for speed in decoded))
     console.print(table)
-    console.print(", ".join(f"{name}: {value}" for name, value in machine.items()), markup=False)
 
 
 if __name__ == "__main__":

@@ -1,153 +1,157 @@
-"""Speed of a whole training step: charseq's LSTM beside torch.nn.LSTM, interleaved.
+"""Speed of a whole training step of a language model: charseq's LSTM beside torch.nn.LSTM.
 
-    python benchmarks/train_speed.py                         # three shapes, about five minutes
+    python benchmarks/train_speed.py                         # four shapes, about fifteen minutes
     python benchmarks/train_speed.py --shape 64,128,256,1 --rounds 30 --json speed.json
+    python benchmarks/train_speed.py --device cuda           # against cuDNN, where there is a GPU
 
-Every contender is a process of its own, because the settings that matter belong to a process:
+Every contender is a process of its own, and they take turns (``turns.py``):
 
     nn.LSTM          as users run it: one-hot vectors, cross_entropy, AdamW, clipping
     nn.LSTM tuned    the same, and malloc keeps what it frees (charseq.training.speed)
-    manual           charseq's training step as `charseq train` runs it
-    torch            the same, with backend: torch
+    nn.LSTM bf16     tuned, under torch.autocast to bfloat16
+    manual, fused    charseq's training step as `charseq train` runs it, with that backend
+    fused bf16       the same with `train.precision: bf16`
+    peak             nothing but products of matrices: torch.mm of float32 at its fastest
 
-The processes take turns, A B C D, A B C D, …, so that a machine that slows down slows all. A turn
-is one step that fetches the caches back and three that are timed. A figure is the median over the
-rounds; a ratio is the median of the ratios round by round, with its quartiles; `nn.LSTM` = 1.
+A turn is one step that fetches the caches back and three that are timed. A figure is the median
+over the rounds; a ratio is the median of the ratios round by round, with its quartiles. The share
+of the peak counts the products of a step alone, 6 B T (4H (I + H) for each layer + V H) operations,
+where the first layer's one-hot I counts nothing; what is over 100 % multiplies bfloat16.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
+from turns import Contenders, answer, machine, parser, ratio, show_ratio, write_json
 
 SHAPES = ["50,50,128,2", "64,128,256,1", "64,128,512,2", "32,256,1024,1"]
-CONTENDERS = ["nn.LSTM", "nn.LSTM tuned", "manual", "fused"]
+ON_CUDA = [f"{b},128,{h},{n}" for b in (64, 256) for h in (256, 512, 1024) for n in (1, 2, 3)]
+LIBRARY = ["nn.LSTM", "nn.LSTM tuned", "nn.LSTM bf16"]
+OURS = ["manual", "fused", "fused bf16"]
+PEAK = "peak"
 SYMBOLS = 65
 TIMED = 3  # steps of a turn
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--shape", action="append", metavar="B,T,H,LAYERS")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--work", nargs=2, metavar=("CONTENDER", "SHAPE"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    if options.work:
-        work(*options.work)
+    options = parser(__doc__ or "", rounds=20)
+    options.add_argument("--shape", action="append", metavar="B,T,H,LAYERS")
+    options.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    options.add_argument("--contender", action="append", choices=[*LIBRARY, *OURS])
+    chosen = options.parse_args()
+    torch.set_num_threads(chosen.threads)
+    if chosen.work:
+        work(*chosen.work)
         return
-    results = [measure(s, options.rounds, options.threads) for s in options.shape or SHAPES]
-    machine = {
-        "processor": processor(),
-        "threads": options.threads,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-    show(results, machine)
-    if options.json:
-        options.json.write_text(json.dumps({**machine, "results": results}, indent=2) + "\n")
+    cuda = chosen.device == "cuda"
+    names = chosen.contender or (
+        ["nn.LSTM", "nn.LSTM fp16", "nn.LSTM bf16", "manual", "torch", "torch bf16"]
+        if cuda
+        else [*LIBRARY, *OURS]
+    )
+    names = list(dict.fromkeys(["nn.LSTM", *names]))
+    results = []
+    for shape in chosen.shape or (ON_CUDA if cuda else SHAPES):
+        results.append(measure(shape, names, chosen.rounds, chosen.threads, chosen.device))
+        show(results[-1:], names)
+    on = machine(chosen.threads)
+    print(", ".join(f"{name}: {value}" for name, value in on.items()))
+    write_json(chosen.json, on, results)
 
 
-def measure(shape: str, rounds: int, threads: int) -> dict[str, object]:
-    """Let the contenders take steps in turn; seconds a step, by contender."""
-    command = [sys.executable, __file__, "--threads", str(threads), "--work"]
-    processes = {
-        name: subprocess.Popen(
-            [*command, name, shape], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for name in CONTENDERS
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    for turn in range(rounds + 3):
-        for name, process in processes.items():
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write("step\n")
-            process.stdin.flush()
-            took = float(process.stdout.readline())
-            if turn >= 3:  # the first steps fill caches and make the optimizer's state
-                seconds[name].append(took)
-    for process in processes.values():
-        process.communicate()
-    batch, steps, _, _ = map(int, shape.split(","))
-    ratios = {
-        name: [base / took for base, took in zip(seconds["nn.LSTM"], seconds[name], strict=True)]
-        for name in CONTENDERS
-    }
+def measure(shape: str, names: list[str], rounds: int, threads: int, device: str) -> dict[str, Any]:
+    """Let the contenders take steps in turn; characters a second, and billions of operations."""
+    with Contenders(__file__, [*names, PEAK], f"{shape},{device}", threads) as contenders:
+        answers = contenders.rounds(rounds, "step")
+    peak = answers.pop(PEAK)
+    per_character = operations(shape) / 1e9
     return {
         "shape": shape,
+        "peak_gflops": statistics.median(peak),
         "contenders": {
             name: {
-                "chars_per_second": batch * steps / statistics.median(seconds[name]),
-                "ratio": statistics.median(ratios[name]),
-                "ratio_quartiles": statistics.quantiles(ratios[name], n=4)[::2],
+                "chars_per_second": statistics.median(speeds),
+                "to_library": ratio(speeds, answers["nn.LSTM"]),
+                "to_tuned": ratio(speeds, answers.get("nn.LSTM tuned", answers["nn.LSTM"])),
+                "share_of_peak": ratio([speed * per_character for speed in speeds], peak)["median"],
             }
-            for name in CONTENDERS
+            for name, speeds in answers.items()
         },
     }
 
 
-def work(contender: str, shape: str) -> None:
-    """Take a turn for each line read, and print the seconds that a step took."""
+def operations(shape: str) -> int:
+    """Floating-point operations of the products of a step, per character."""
+    _, _, hidden, layers = map(int, shape.split(","))
+    return 6 * (4 * hidden * hidden * (2 * layers - 1) + SYMBOLS * hidden)
+
+
+def work(contender: str, shape_and_device: str) -> None:
+    """Take a turn for each line read, and say how many characters a second it saw."""
+    shape, device = shape_and_device.rsplit(",", 1)
     batch, steps, hidden, layers = map(int, shape.split(","))
     torch.manual_seed(0)
-    step = (
-        library_step(batch, steps, hidden, layers, tuned=contender.endswith("tuned"))
-        if contender.startswith("nn.LSTM")
-        else charseq_step(batch, steps, hidden, layers, contender)
-    )
-    if not contender.startswith("nn.LSTM"):
-        from charseq.training.speed import fast_products
+    if contender == PEAK:
+        answer(lambda _: peak(torch.device(device)))
+        return
+    make = library_step if contender.startswith("nn.LSTM") else charseq_step
+    step = make(batch, steps, hidden, layers, contender, torch.device(device))
 
-        with fast_products(torch.device("cpu")):
-            take_turns(step)
-    else:
-        take_turns(step)
-
-
-def take_turns(step: Callable[[], float]) -> None:
-    for _ in sys.stdin:
+    def turn(_: str) -> float:
         step()
         began = time.perf_counter()
         for _ in range(TIMED):
             step()
-        print((time.perf_counter() - began) / TIMED, flush=True)
+        return batch * steps * TIMED / (time.perf_counter() - began)
+
+    answer(turn)
+
+
+def peak(device: torch.device) -> float:
+    """Billions of operations a second in float32 products, in the best of a few."""
+    size = 1536 if device.type == "cpu" else 8192
+    torch.set_float32_matmul_precision("medium" if device.type == "cpu" else "highest")
+    a, b = (torch.randn(size, size, device=device) for _ in range(2))
+    out = torch.empty_like(a)
+    seconds = []
+    for _ in range(4):
+        began = time.perf_counter()
+        torch.mm(a, b, out=out)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return 2 * size**3 / min(seconds) / 1e9
 
 
 def library_step(
-    batch: int, steps: int, hidden: int, layers: int, *, tuned: bool
+    batch: int, steps: int, hidden: int, layers: int, contender: str, device: torch.device
 ) -> Callable[[], float]:
     """The ten lines that a user of torch writes."""
-    if tuned:
+    if contender != "nn.LSTM":
         from charseq.training.speed import keep_freed_memory
 
         keep_freed_memory()
-    lstm = torch.nn.LSTM(SYMBOLS, hidden, layers)
-    output = torch.nn.Linear(hidden, SYMBOLS)
+    lstm = torch.nn.LSTM(SYMBOLS, hidden, layers).to(device)
+    output = torch.nn.Linear(hidden, SYMBOLS).to(device)
     parameters = [*lstm.parameters(), *output.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3)
-    text = torch.randint(SYMBOLS, (steps + 1, batch))
+    text = torch.randint(SYMBOLS, (steps + 1, batch), device=device)
+    half = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(contender.split()[-1])
     state = None
 
     def step() -> float:
         nonlocal state
-        x = torch.nn.functional.one_hot(text[:-1], SYMBOLS).float()
-        h, (h_n, c_n) = lstm(x, state)
+        with torch.autocast(device.type, half, enabled=half is not None):
+            x = torch.nn.functional.one_hot(text[:-1], SYMBOLS).float()
+            h, (h_n, c_n) = lstm(x, state)
+            logits = output(h)
         state = (h_n.detach(), c_n.detach())
-        logits = output(h)
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), text[1:].flatten())
+        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), text[1:].flatten())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -158,7 +162,7 @@ def library_step(
 
 
 def charseq_step(
-    batch: int, steps: int, hidden: int, layers: int, backend: str
+    batch: int, steps: int, hidden: int, layers: int, contender: str, device: torch.device
 ) -> Callable[[], float]:
     """A step of ``charseq.training.loop``, with the process set as it sets it."""
     import numpy as np
@@ -167,10 +171,15 @@ def charseq_step(
     from charseq.models.language_model import LanguageModel
     from charseq.text.corpus import Streams
     from charseq.training.optim import make_optimizer
-    from charseq.training.speed import keep_freed_memory
+    from charseq.training.precision import use_precision
+    from charseq.training.speed import fast_products, keep_freed_memory
 
     keep_freed_memory()
-    model = LanguageModel(SYMBOLS, hidden, layers, backend=backend)
+    fast = fast_products(device)
+    fast.__enter__()  # for as long as the process lives
+    backend, _, half = contender.partition(" ")
+    model = LanguageModel(SYMBOLS, hidden, layers, backend=backend).to(device)
+    precision = use_precision(model, half or "fp32", device)
     config = config_from_json({"data": {"text": "random"}}, where="the benchmark")
     optimizer = make_optimizer(model, config.train)
     ids = np.random.default_rng(0).integers(SYMBOLS, size=batch * steps * 4 + 1, dtype=np.uint8)
@@ -181,7 +190,8 @@ def charseq_step(
     def step() -> float:
         nonlocal state, taken
         optimizer.zero_grad()
-        loss_sum, count, state = model.loss(streams.batch(taken), state)
+        with precision:
+            loss_sum, count, state = model.loss(streams.batch(taken), state)
         torch.autograd.backward(loss_sum / count)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         loss, _ = torch.stack([loss_sum.detach(), norm]).tolist()
@@ -192,32 +202,22 @@ def charseq_step(
     return step
 
 
-def processor() -> str:
-    """The name of the processor, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
-
-
-def show(results: list[dict[str, object]], machine: dict[str, object]) -> None:
-    console = Console()
-    table = Table(title="characters per second, and the ratio to nn.LSTM")
-    table.add_column("B,T,H,layers")
-    for name in CONTENDERS:
-        table.add_column(name, justify="right")
+def show(results: list[dict[str, Any]], names: list[str]) -> None:
     for result in results:
-        cells = [str(result["shape"])]
-        contenders = result["contenders"]
-        assert isinstance(contenders, dict)
-        for figures in contenders.values():
-            low, high = figures["ratio_quartiles"]
-            cells.append(
-                f"{figures['chars_per_second']:,.0f}\n{figures['ratio']:.2f} ({low:.2f}–{high:.2f})"
+        title = f"{result['shape']} (B,T,H,layers); peak {result['peak_gflops']:.0f} GFLOP/s"
+        table = Table("", "characters/s", title=title)
+        for column in ("/ nn.LSTM", "/ nn.LSTM tuned", "share of the peak"):
+            table.add_column(column, justify="right")
+        for name in names:
+            figures = result["contenders"][name]
+            table.add_row(
+                name,
+                f"{figures['chars_per_second']:,.0f}",
+                show_ratio(figures["to_library"]),
+                show_ratio(figures["to_tuned"]),
+                f"{figures['share_of_peak']:.0%}",
             )
-        table.add_row(*cells)
-    console.print(table)
-    console.print(", ".join(f"{name}: {value}" for name, value in machine.items()), markup=False)
+        Console().print(table)
 
 
 if __name__ == "__main__":
