@@ -8,7 +8,7 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint format typecheck gradcheck bench docs clean
+.PHONY: help install train test sanitize lint format typecheck gradcheck bench docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,19 @@ train: $(VENV)/installed ## train configs/dates.yaml, about two minutes (CONFIG=
 
 test: $(VENV)/test ## run the tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+# The kernel is built anew, into a cache of its own. Python is built without a sanitizer, so that of
+# g++ has to be in the process first, with the library whose exceptions it looks at. What it finds
+# ends the process, so its words go past pytest.
+sanitize: $(VENV)/test ## run the kernel's tests under g++'s address and undefined-behaviour sanitizers
+	cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && \
+	CHARSEQ_CACHE_DIR="$$cache" CXX="$(CXX)" \
+	CXXFLAGS="-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all" \
+	ASAN_OPTIONS=detect_leaks=0 \
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" && \
+	export CHARSEQ_CACHE_DIR CXX CXXFLAGS ASAN_OPTIONS LD_PRELOAD && \
+	$(BIN)/python -c 'from charseq.lstm import kernel; kernel.load()' && \
+	$(BIN)/python -m pytest -m kernel --capture=sys tests/lstm
 
 lint: $(VENV)/dev ## style, and which layer imports which
 	$(BIN)/ruff format --check .

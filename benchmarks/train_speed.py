@@ -102,7 +102,7 @@ def work(contender: str, shape_and_device: str) -> None:
     make = library_step if contender.startswith("nn.LSTM") else charseq_step
     step = make(batch, steps, hidden, layers, contender, torch.device(device))
 
-    def turn(_: str) -> float:
+    def turn(asked: str) -> float:  # noqa: ARG001  there is one thing to ask for
         step()
         began = time.perf_counter()
         for _ in range(TIMED):

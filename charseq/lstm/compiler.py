@@ -54,10 +54,10 @@ def build(instructions: str) -> Path:
     Raises:
         UnavailableError: there is no compiler, it fails, or the cache cannot be written.
     """
-    compiler = _find_compiler()
+    compiler = find_compiler()
     flags = ["-m" + name.replace("_", "") for name in INSTRUCTIONS[instructions]]
-    command = [*compiler, *_FLAGS, *flags, *shlex.split(os.environ.get("CXXFLAGS", ""))]
-    digest = hashlib.sha256("\0".join([*command, _version(compiler), platform.machine()]).encode())
+    command = [*compiler, *_FLAGS, *flags, *_words("CXXFLAGS")]
+    digest = hashlib.sha256("\0".join([*command, version(compiler), platform.machine()]).encode())
     for source in sorted(_SOURCES.iterdir()):
         digest.update(source.name.encode() + source.read_bytes())
     library = cache_folder() / "kernels" / f"lstm-{digest.hexdigest()[:16]}.so"
@@ -75,8 +75,13 @@ def build(instructions: str) -> Path:
     return library
 
 
-def _find_compiler() -> list[str]:
-    chosen = shlex.split(os.environ.get("CXX", ""))
+def find_compiler() -> list[str]:
+    """The command of the C++ compiler: ``$CXX``, else what is installed.
+
+    Raises:
+        UnavailableError: there is none; the message says how to get one.
+    """
+    chosen = _words("CXX")
     for command in [chosen] if chosen else [["c++"], ["g++"], ["clang++"]]:
         if shutil.which(command[0]):
             return command
@@ -89,7 +94,16 @@ def _find_compiler() -> list[str]:
     raise UnavailableError(f"{missing} is not installed; {where}")
 
 
-def _version(compiler: Sequence[str]) -> str:
+def _words(name: str) -> list[str]:
+    """The words of an environment variable, as a shell would split it."""
+    try:
+        return shlex.split(os.environ.get(name, ""))
+    except ValueError as error:
+        raise UnavailableError(f"${name} cannot be read: {error}") from None
+
+
+def version(compiler: Sequence[str]) -> str:
+    """What a compiler says of itself."""
     told = subprocess.run(  # noqa: S603  the user has chosen it
         [*compiler, "--version"], capture_output=True, text=True, check=False
     )
@@ -107,5 +121,7 @@ def _compile(command: list[str], library: Path) -> None:
     if made.returncode != 0:
         temporary.unlink(missing_ok=True)
         errors = [line for line in made.stderr.splitlines() if "error" in line] or [made.stderr]
-        raise UnavailableError(f"{command[0]} failed: {errors[0].strip()}")
+        raise UnavailableError(
+            f"{command[0]} failed: {errors[0].strip()}; $CXX names another compiler"
+        )
     temporary.replace(library)

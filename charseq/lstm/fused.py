@@ -37,14 +37,17 @@ def lstm(
     ``bfloat16``: float32 states, but products of bfloat16, summed in float32.
 
     Raises:
-        CharseqError: the weights are on no CPU or not float32 or float64; the kernel is not to be
-            had (``UnavailableError``); or the backward pass is itself to be differentiated.
+        CharseqError: the weights are on no CPU or not float32 or float64; an argument is not of
+            their type, or of a wrong shape; an id or a length is out of its range; the kernel is
+            not to be had (``UnavailableError``); or the backward pass is itself to be
+            differentiated.
     """
     keep = torch.is_grad_enabled() and any(
         tensor.requires_grad for tensor in (x, *state, weight_ih, weight_hh, bias_ih)
     )
     run: Callable[..., tuple[Tensor, Tensor, Tensor]] = _FusedLSTM.apply
     kind = _kind(weight_hh, bfloat16)
+    _check(x, state, weight_ih, weight_hh, bias_ih, lengths)
     return run(x, *state, weight_ih, weight_hh, bias_ih, lengths, reverse, kind, keep)
 
 
@@ -61,6 +64,38 @@ def _kind(weight: Tensor, bfloat16: bool) -> str:
             "bfloat16 products need float32 weights and a processor with AVX512-BF16"
         )
     return "bfloat16"
+
+
+def _check(
+    x: Tensor,
+    state: State,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor,
+    lengths: Tensor | None,
+) -> None:
+    """The kernel sees addresses alone: another type or shape would read somebody else's memory."""
+    hidden, inputs = weight_hh.shape[-1], weight_ih.shape[-1]
+    steps, batch = x.shape[:2]
+    wanted = {
+        "weight_hh": (weight_hh, (4 * hidden, hidden)),
+        "weight_ih": (weight_ih, (4 * hidden, inputs)),
+        "bias_ih": (bias_ih, (4 * hidden,)),
+        "h_0": (state[0], (batch, hidden)),
+        "c_0": (state[1], (batch, hidden)),
+    }
+    if x.is_floating_point():
+        wanted["x"] = (x, (steps, batch, inputs))
+    elif x.dtype != torch.int64 or x.dim() != 2:
+        raise CharseqError(f"LSTM: x is {x.dtype} {tuple(x.shape)}, not int64 ids (T, B)")
+    if lengths is not None and lengths.shape != (batch,):
+        raise CharseqError(f"LSTM: lengths is {tuple(lengths.shape)}, not ({batch},)")
+    for name, (tensor, shape) in wanted.items():
+        if tensor.dtype != weight_hh.dtype:
+            raise CharseqError(f"LSTM: {name} is {tensor.dtype}, not {weight_hh.dtype}")
+        if tensor.shape != shape:
+            found = f"{tensor.dtype} {tuple(tensor.shape)}"
+            raise CharseqError(f"LSTM: {name} is {found}, not {shape}")
 
 
 class _FusedLSTM(torch.autograd.Function):

@@ -266,6 +266,8 @@ class LSTM(nn.Module):
         if state is not None:
             shape = (self.num_layers * len(self._suffixes), x.shape[1], self.hidden_size)
             for name, part in zip(("h_0", "c_0"), state, strict=True):
+                if part.dtype != self._dtype:
+                    raise CharseqError(f"LSTM: {name} is {part.dtype}, not {self._dtype}")
                 if tuple(part.shape) != shape:
                     raise CharseqError(f"LSTM: {name} is {tuple(part.shape)}, not {shape}")
         if lengths is not None:

@@ -4,9 +4,11 @@ A step of a small model takes a microsecond or two in ``csrc/stream.h``, which r
 reads what it drew; a loop in Python would take most of its time for itself.
 """
 
+import copy
 import ctypes
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,31 +18,63 @@ from charseq.lstm import kernel
 
 Array = NDArray[np.float32] | NDArray[np.float64]
 
+BYTES_OF_A_THREAD = 1 << 20  # of weights; with fewer, threads wait for each other all the time
+MOST_THREADS = 8
+_LIKELIEST = np.zeros(1)  # a number to draw with, for a step whose symbol nobody wants
+
+
+def weight_shapes(
+    symbols: int, units: int, layers: int, embedding: int | None
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of a ``LanguageModel``'s weights, by their names in its ``state_dict``."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    if embedding is not None:
+        shapes["embedding.weight"] = (symbols, embedding)
+    for layer in range(layers):
+        inputs = units if layer else embedding or symbols
+        shapes[f"lstm.weight_ih_l{layer}"] = (4 * units, inputs)
+        shapes[f"lstm.weight_hh_l{layer}"] = (4 * units, units)
+        shapes[f"lstm.bias_ih_l{layer}"] = (4 * units,)
+    return shapes | {"output.weight": (symbols, units), "output.bias": (symbols,)}
+
+
+def diverged(largest: float) -> CharseqError:
+    """The error for a model whose ``largest`` output is NaN or infinite."""
+    return CharseqError(
+        f"the model's largest output is {largest}: its weights are damaged or its training "
+        "diverged; take an earlier checkpoint"
+    )
+
 
 class Stream:
-    """The state and the packed weights of one text that is being written.
+    """The packed weights of a model, and the state of one text that is being written.
 
     Args:
-        weights: a ``LanguageModel``'s, by the names of its ``state_dict``, all float32 or float64.
+        weights: a ``LanguageModel``'s, by the names of its ``state_dict``, float32 or float64.
         bfloat16: multiply bfloat16 numbers, summed in float32.
-        threads: at most so many; a small model is fastest with one.
+        threads: None is one, or for weights that no core's cache holds, one a MiB of them.
 
     Raises:
         UnavailableError: the kernel is not to be had here.
+        CharseqError: the weights are not those of a language model.
     """
 
     def __init__(
-        self, weights: Mapping[str, Array], *, bfloat16: bool = False, threads: int = 1
+        self,
+        weights: Mapping[str, NDArray[Any]],
+        *,
+        bfloat16: bool = False,
+        threads: int | None = None,
     ) -> None:
         self._kernel = kernel.load()
-        self._kind = "bfloat16" if bfloat16 else str(weights["output.weight"].dtype)
+        self.symbols, self._units, self._layers = _sizes(weights)
+        self._dtype = np.dtype(np.float32) if bfloat16 else weights["output.weight"].dtype
+        self._kind = "bfloat16" if bfloat16 else str(self._dtype)
         if self._kind not in self._kernel.kinds:
             raise kernel.UnavailableError(f"there is no kernel for {self._kind} on this processor")
-        self._dtype = weights["output.weight"].dtype
         self._lanes = self._kernel.vector_bytes // self._dtype.itemsize
-        self.symbols, self._units = weights["output.weight"].shape
         self._wide = self._ceil(self._units)
-        self._layers = sum(name.startswith("lstm.weight_hh_l") for name in weights)
+        weights = {name: np.asarray(array, self._dtype) for name, array in weights.items()}
 
         w_ih = weights["lstm.weight_ih_l0"]
         if "embedding.weight" in weights:  # what an embedding says to the gates, symbol by symbol
@@ -55,27 +89,33 @@ class Stream:
         self._call("pack_rows", out, self.symbols, self._units, w_out)
         bias_out = np.zeros(self._ceil(self.symbols), self._dtype)
         bias_out[: self.symbols] = weights["output.bias"]
-        self.h = np.zeros((self._layers, self._wide), self._dtype)
-        self.c = np.zeros_like(self.h)
-        self._logits = np.zeros(self._ceil(self.symbols), self._dtype)
+        self.weight_bytes = sum(packed.nbytes for packed in (*w_above, *w_hh, w_out))
+        if threads is None:
+            threads = min(MOST_THREADS, _cores(), max(1, self.weight_bytes // BYTES_OF_A_THREAD))
+        self.threads = threads if threads > 1 and self._kernel.threaded else 1
         lists = [_addresses(arrays) for arrays in (above, w_above, w_hh)]
-        self._kept = [table, above, w_above, w_hh, w_out, bias_out]  # the kernel has addresses only
         self._fields = kernel.Stream(
             layers=self._layers,
             units=self._units,
             symbols=self.symbols,
-            threads=threads if self._kernel.threaded else 1,
+            threads=self.threads,
             table=table.ctypes.data,
             biases=ctypes.cast(lists[0], ctypes.c_void_p),
             weight_ih=ctypes.cast(lists[1], ctypes.c_void_p),
             weight_hh=ctypes.cast(lists[2], ctypes.c_void_p),
             weight_out=w_out.ctypes.data,
             bias_out=bias_out.ctypes.data,
-            h=self.h.ctypes.data,
-            c=self.c.ctypes.data,
-            logits=self._logits.ctypes.data,
         )
-        self._lists = lists
+        # kept alive: the kernel has addresses only
+        self._kept = [table, above, w_above, w_hh, w_out, bias_out, lists]
+        self._begin()
+
+    def fresh(self) -> Self:
+        """The stream of another text, over the same packed weights."""
+        other = copy.copy(self)
+        other._fields = kernel.Stream.from_buffer_copy(self._fields)
+        other._begin()
+        return other
 
     @property
     def logits(self) -> Array:
@@ -83,9 +123,17 @@ class Stream:
         return self._logits[: self.symbols].copy()
 
     def read(self, ids: NDArray[Any]) -> None:
-        """Take symbols into the state, writing nothing."""
-        for symbol in ids:
-            self.write(int(symbol), np.zeros(1), temperature=0.0)
+        """Take symbols into the state, writing nothing.
+
+        Raises:
+            CharseqError: there is no such symbol, or the model's output is not finite.
+        """
+        if len(ids) and not 0 <= ids.min() <= ids.max() < self.symbols:
+            raise CharseqError(f"the symbols to read are not all in 0 to {self.symbols - 1}")
+        self._fields.temperature, self._fields.never = 0.0, -1
+        for symbol in ids.tolist():
+            if not len(self._run(symbol, _LIKELIEST)):
+                raise diverged(self.logits.max())
 
     def write(
         self,
@@ -97,35 +145,37 @@ class Stream:
         top_p: float | None = None,
         never: int | None = None,
     ) -> NDArray[np.int64]:
-        """Read ``symbol`` and write as many as there are ``uniforms``, each below 1, to draw with.
+        """Read ``symbol`` and write as many as there are ``uniforms`` in [0, 1) to draw with: (n,).
 
+        They are fewer where the model's largest output is NaN or infinite: that is ``diverged``.
         The settings are those of ``inference.distribution.tempered``; ``never`` is a symbol that is
         not to be written. The last symbol is not read yet: give it to the next call.
 
         Raises:
-            CharseqError: the model gives NaN, or an infinite largest logit.
+            CharseqError: there is no such symbol.
         """
         if not 0 <= symbol < self.symbols:
             raise CharseqError(f"symbol {symbol} is not in 0 to {self.symbols - 1}")
         fields = self._fields
         fields.temperature, fields.top_p = temperature, 1.0 if top_p is None else top_p
         fields.top_k, fields.never = top_k or 0, -1 if never is None else never
-        uniforms = np.ascontiguousarray(uniforms, np.float64)
+        return self._run(symbol, np.ascontiguousarray(uniforms, np.float64))
+
+    def _begin(self) -> None:
+        """The state of an empty text."""
+        self.h = np.zeros((self._layers, self._wide), self._dtype)
+        self.c = np.zeros_like(self.h)
+        self._logits = np.zeros(self._ceil(self.symbols), self._dtype)
+        self._fields.h, self._fields.c = self.h.ctypes.data, self.c.ctypes.data
+        self._fields.logits = self._logits.ctypes.data
+
+    def _run(self, symbol: int, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
         written = np.empty(len(uniforms), np.int64)
-        done = self._kernel.write(
-            self._kind,
-            ctypes.byref(fields),
-            symbol,
-            len(uniforms),
-            uniforms.ctypes.data,
-            written.ctypes.data,
-        )
-        if done < len(uniforms):
-            raise CharseqError(
-                f"the model's largest output is {self.logits.max()}: its weights are damaged or its"
-                " training diverged; take an earlier checkpoint"
-            )
-        return written
+        if not len(written):  # the kernel takes a step before it knows its state
+            return written
+        fields = ctypes.byref(self._fields)
+        addresses = uniforms.ctypes.data, written.ctypes.data
+        return written[: self._kernel.write(self._kind, fields, symbol, len(written), *addresses)]
 
     def _call(self, name: str, *arguments: Any) -> None:
         addresses = [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments]
@@ -153,5 +203,30 @@ class Stream:
         return by_block.reshape(4 * self._wide, -1)
 
 
+def _sizes(weights: Mapping[str, NDArray[Any]]) -> tuple[int, int, int]:
+    """Symbols, units and layers. The kernel reads as far as they say: every shape is checked.
+
+    Raises:
+        CharseqError: the weights are not those of a language model.
+    """
+    found = {name: array.shape for name, array in weights.items()}
+    symbols, units = found.get("output.weight", (0, 0))
+    layers = sum(name.startswith("lstm.weight_hh_l") for name in found)
+    embedding = found["embedding.weight"][-1] if "embedding.weight" in found else None
+    wanted = weight_shapes(symbols, units, max(layers, 1), embedding)
+    if found != wanted:
+        wrong = sorted({name for name, _ in found.items() ^ wanted.items()})
+        raise CharseqError(f"the weights do not make a language model: {', '.join(wrong)}")
+    return symbols, units, layers
+
+
 def _addresses(arrays: list[NDArray[Any]]) -> ctypes.Array[ctypes.c_void_p]:
     return (ctypes.c_void_p * max(len(arrays), 1))(*(array.ctypes.data for array in arrays))
+
+
+def _cores() -> int:
+    """How many threads to use at most: what OpenMP would say."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if told.isdecimal() and int(told):
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

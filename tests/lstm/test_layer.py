@@ -15,6 +15,10 @@ from charseq.lstm.reference import lstm as reference_lstm
 
 Run = tuple[Tensor, Tensor, Tensor]
 
+FUSED = pytest.param("fused", marks=pytest.mark.kernel)
+DERIVED = ["manual", FUSED]  # with a backward pass that autograd has not made
+EVERY = ["reference", "torch", *DERIVED]
+
 
 def library_twin(ours: LSTM, **kwargs: Any) -> torch.nn.LSTM:
     """torch.nn.LSTM with the weights of ours, copied unpermuted; its second bias is zero."""
@@ -86,7 +90,7 @@ def make(backend: str, bidirectional: bool = False, layers: int = 2, **kwargs: A
 shapes = st.tuples(st.integers(1, 7), st.integers(1, 4), st.integers(1, 3), st.booleans())
 
 
-@pytest.mark.parametrize("backend", ["reference", "manual", "torch", "fused"])
+@pytest.mark.parametrize("backend", EVERY)
 @given(shape=shapes, padded=st.booleans(), data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_outputs_and_final_states_are_those_of_nn_lstm(
@@ -104,7 +108,7 @@ def test_outputs_and_final_states_are_those_of_nn_lstm(
     torch.testing.assert_close((output, h, c), wanted, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["manual", "torch", "fused"])
+@pytest.mark.parametrize("backend", ["torch", *DERIVED])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("lengths", [None, [6, 1, 4]])
 @pytest.mark.parametrize("ids", [False, True])
@@ -123,7 +127,7 @@ def test_every_gradient_is_that_of_autograd_through_the_reference(
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-10, atol=1e-12, msg=name)
 
 
-@pytest.mark.parametrize("backend", ["manual", "fused"])
+@pytest.mark.parametrize("backend", DERIVED)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_padding_never_reaches_a_result_or_a_gradient(backend: str, bidirectional: bool) -> None:
     """A batch of mixed lengths gives each sequence exactly what it gets alone."""
@@ -148,7 +152,7 @@ def test_padding_never_reaches_a_result_or_a_gradient(backend: str, bidirectiona
         torch.testing.assert_close(dirty[name], gradient, rtol=0, atol=1e-14, msg=name)
 
 
-@pytest.mark.parametrize("backend", ["reference", "manual", "torch", "fused"])
+@pytest.mark.parametrize("backend", EVERY)
 def test_ids_are_one_hot_vectors(backend: str) -> None:
     lstm = make(backend)
     ids = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(3))
@@ -160,13 +164,14 @@ def test_ids_are_one_hot_vectors(backend: str) -> None:
         torch.testing.assert_close(gradient, by_product[name], rtol=1e-12, atol=1e-13, msg=name)
 
 
+@pytest.mark.parametrize("derived", DERIVED)
 @pytest.mark.parametrize("size", [(20, 8, 24), (60, 5, 96)])
 def test_float32_is_at_most_twice_as_far_from_float64_as_the_kernel_of_torch(
-    size: tuple[int, int, int],
+    derived: str, size: tuple[int, int, int]
 ) -> None:
     steps, batch, hidden = size
     errors = {}
-    for backend in ("manual", "torch"):
+    for backend in (derived, "torch"):
         worst: dict[str, float] = {}
         for seed in range(3):
             torch.manual_seed(seed)
@@ -181,13 +186,14 @@ def test_float32_is_at_most_twice_as_far_from_float64_as_the_kernel_of_torch(
                 error = (found[name].double() - gradient).norm() / gradient.norm()
                 worst[name] = max(worst.get(name, 0.0), error.item())
         errors[backend] = worst
-    for name, error in errors["manual"].items():
+    for name, error in errors[derived].items():
         assert 0 < error <= 2 * errors["torch"][name], name
 
 
-def test_manual_passes_finite_differences() -> None:
-    """Rung 3: torch.autograd.gradcheck, float64, ids and features, padded and not."""
-    lstm = make("manual", bidirectional=True)
+@pytest.mark.parametrize("backend", DERIVED)
+def test_a_derived_backward_pass_passes_finite_differences(backend: str) -> None:
+    """Rung 3: torch.autograd.gradcheck, float64, both directions, padded and not."""
+    lstm = make(backend, bidirectional=True)
     names = [name for name, _ in lstm.named_parameters()]
     x, state = inputs(lstm, 3, 2)
     for lengths in (None, torch.tensor([3, 2])):
@@ -203,14 +209,16 @@ def test_manual_passes_finite_differences() -> None:
         assert torch.autograd.gradcheck(outputs, (*leaves, *lstm.parameters()))
 
 
-def test_ids_may_be_stored_in_a_byte() -> None:
-    lstm = make("manual")
+@pytest.mark.parametrize("backend", EVERY)
+def test_ids_may_be_stored_in_a_byte(backend: str) -> None:
+    lstm = make(backend)
     ids = torch.tensor([[0, 4], [2, 1]])
     assert torch.equal(lstm(ids)[0], lstm(ids.to(torch.uint8))[0])
 
 
-def test_one_step_at_a_time_is_the_whole_sequence() -> None:
-    lstm = make("manual")
+@pytest.mark.parametrize("backend", EVERY)
+def test_one_step_at_a_time_is_the_whole_sequence(backend: str) -> None:
+    lstm = make(backend)
     ids = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(3))
     whole, final = lstm(ids)
     state = lstm.zero_state(3)
@@ -234,8 +242,9 @@ def test_the_gates_explain_the_state() -> None:
     torch.testing.assert_close(gates.f, 1 / (1 + torch.exp(-z_f)))
 
 
-def test_a_second_derivative_is_refused_in_words() -> None:
-    lstm = make("manual")
+@pytest.mark.parametrize("backend", DERIVED)
+def test_a_second_derivative_is_refused_in_words(backend: str) -> None:
+    lstm = make(backend)
     output, _ = lstm(torch.zeros(2, 1, dtype=torch.int64))
     with pytest.raises(CharseqError, match="backend='reference'"):
         torch.autograd.grad(output.sum(), lstm.get_parameter("weight_hh_l0"), create_graph=True)
@@ -278,7 +287,7 @@ def test_locked_dropout_drops_the_same_units_at_every_time_step(dropped: Tensor)
     assert not (kept[0, 0] == kept[0, 1]).all()  # each sequence has its own mask
 
 
-@pytest.mark.parametrize("backend", ["reference", "manual", "torch", "fused"])
+@pytest.mark.parametrize("backend", EVERY)
 def test_weight_drop_is_one_mask_a_call_on_every_recurrent_matrix(backend: str) -> None:
     """A call in training is one in evaluation with the drawn weights, at all time steps."""
     torch.manual_seed(0)
@@ -308,8 +317,9 @@ def test_weight_drop_is_one_mask_a_call_on_every_recurrent_matrix(backend: str) 
     )
 
 
-def test_the_gradient_reaches_only_the_weights_that_were_kept() -> None:
-    lstm = make("manual", layers=1, weight_drop=0.5)
+@pytest.mark.parametrize("backend", EVERY)
+def test_the_gradient_reaches_only_the_weights_that_were_kept(backend: str) -> None:
+    lstm = make(backend, layers=1, weight_drop=0.5)
     drawn = []
     real = lstm.draw_weights
 
@@ -326,7 +336,7 @@ def test_the_gradient_reaches_only_the_weights_that_were_kept() -> None:
     assert torch.equal(gradient != 0, kept)
 
 
-@pytest.mark.parametrize("backend", ["reference", "manual", "torch", "fused"])
+@pytest.mark.parametrize("backend", EVERY)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_input_dropout_of_ids_is_that_of_their_one_hot_vectors(
     backend: str, bidirectional: bool
@@ -353,6 +363,23 @@ def test_input_dropout_of_ids_is_that_of_their_one_hot_vectors(
     assert torch.equal(lstm(ids, state)[0], plain(ids, state)[0])
 
 
+@pytest.mark.kernel("avx512_bf16")
+def test_products_are_of_bfloat16_in_training_and_only_there() -> None:
+    torch.manual_seed(0)
+    lstm = LSTM(5, 40, 2, bidirectional=True, backend="fused")
+    x, state = inputs(lstm, 6, 3)
+    exact = lstm(x, state)[0]
+    lstm.bfloat16_products = True
+    rounded = lstm(x, state)[0]
+    assert 1e-4 < (rounded - exact).norm() / exact.norm() < 1e-2
+    assert rounded.dtype == torch.float32
+    lstm.eval()
+    assert torch.equal(lstm(x, state)[0], exact)
+    lstm.train()
+    lstm.backend = "manual"  # has no such products
+    torch.testing.assert_close(lstm(x, state)[0], exact, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("locked", [False, True])
 def test_input_dropout_of_features_may_be_locked_in_time(locked: bool) -> None:
     lstm = LSTM(50, 4, input_dropout=0.5, locked_dropout=locked)
@@ -369,6 +396,10 @@ def test_input_dropout_of_features_may_be_locked_in_time(locked: bool) -> None:
         (lambda m: m(torch.zeros(3, dtype=torch.int64)), "is not .T, B. ids"),
         (lambda m: m(torch.zeros(0, 2, 5)), "at least 1"),
         (lambda m: m(torch.zeros(3, 2, 5), (torch.zeros(2, 1, 4), torch.zeros(2, 2, 4))), "h_0"),
+        (
+            lambda m: m(torch.zeros(3, 2, 5), (torch.zeros(2, 2, 4).double(),) * 2),
+            r"h_0 is torch\.float64.*, not torch\.float32",
+        ),
         (lambda m: m(torch.zeros(3, 2, 5), None, torch.tensor([3])), "lengths"),
         (lambda m: m(torch.zeros(3, 2, 5), None, torch.tensor([4, 1])), "between 1 and T = 3"),
         (lambda m: m(torch.tensor([[9]])), "id 9 is not in 0 to 4"),

@@ -101,8 +101,9 @@ struct Bfloat16 : Plain<float> {
 };
 #endif
 
-// 2^y for |y| <= 126, and the nearer of the two for a y beyond; good to 2e-7 of its value.
-template <typename Kind> INLINE typename Kind::Vector power_of_two(typename Kind::Vector y) {
+// 2^y - 1 for |y| <= 126, and the nearer of the two for a y beyond; good to 2e-7 of its value, also
+// near 0, where a power less 1 would be rounding.
+template <typename Kind> INLINE typename Kind::Vector power_of_two_less_one(typename Kind::Vector y) {
     using Vector = typename Kind::Vector;
     typedef int32_t Ints __attribute__((vector_size(VectorBytes)));
     const Vector highest = Vector{} + 126, lowest = Vector{} - 126;
@@ -111,23 +112,23 @@ template <typename Kind> INLINE typename Kind::Vector power_of_two(typename Kind
     // y = n + r with |r| <= 1/2: adding 1.5 * 2^23 rounds y to a whole number, in the lowest bits
     const Vector shifted = y + 12582912.0f;
     const Vector r = y - (shifted - 12582912.0f);
-    // 2^r: the polynomial of degree 6 with the least relative error
+    const Vector scale = (Vector)(((Ints)shifted << 23) + 0x3f800000); // 2^n
+    // (2^r - 1) / r: from the polynomial of degree 6 with the least relative error for 2^r
     Vector p = r * 0.000153458118f + 0.00133999314f;
     p = p * r + 0.00961848896f;
     p = p * r + 0.0555032878f;
     p = p * r + 0.240226469f;
     p = p * r + 0.693147206f;
-    p = p * r + 1.0f;
-    return (Vector)((Ints)p + ((Ints)shifted << 23)); // times 2^n, in the exponent
+    return scale * (p * r) + (scale - 1);
 }
 
-// The nonlinearities: in double the library's, in float to 1e-7 of 1. Not a number stays so.
+// The nonlinearities: in double the library's, in float good to a few roundings. Not a number stays so.
 template <typename Kind> INLINE typename Kind::Vector sigmoid(typename Kind::Vector x) {
     typename Kind::Vector y;
     if constexpr (sizeof(typename Kind::Real) == 8) {
         for (Size lane = 0; lane < Kind::Lanes; lane++) y[lane] = 1 / (1 + std::exp(-x[lane]));
     } else {
-        y = 1 / (1 + power_of_two<Kind>(x * -1.44269504088896341f));
+        y = 1 / (2 + power_of_two_less_one<Kind>(x * -1.44269504088896341f));
     }
     return y;
 }
@@ -137,8 +138,8 @@ template <typename Kind> INLINE typename Kind::Vector tanh(typename Kind::Vector
     if constexpr (sizeof(typename Kind::Real) == 8) {
         for (Size lane = 0; lane < Kind::Lanes; lane++) y[lane] = std::tanh(x[lane]);
     } else {
-        const auto e = power_of_two<Kind>(x * -2.88539008177792682f);
-        y = (1 - e) / (1 + e);
+        const auto e = power_of_two_less_one<Kind>(x * -2.88539008177792682f);
+        y = -e / (2 + e);
     }
     return y;
 }
