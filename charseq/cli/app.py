@@ -4,11 +4,13 @@ Nothing here imports torch: ``charseq --help`` and a mistake in a configuration 
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from charseq._version import __version__
+from charseq.cli.bench import bench
 from charseq.cli.config import config_app
 from charseq.cli.data import data_app
 from charseq.cli.eval import evaluate
@@ -18,7 +20,38 @@ from charseq.cli.sample import sample
 from charseq.cli.train import train
 from charseq.errors import CharseqError
 
+
+class FirstPage(TyperGroup):
+    """``charseq --help``, drawn much as typer draws the help of the commands.
+
+    To draw any help, typer imports Markdown, syntax highlighting and tracebacks as well, which
+    takes as long as all the rest of this page.
+    """
+
+    def format_help(self, ctx: Any, _: Any) -> None:
+        from rich.console import Console
+        from rich.padding import Padding
+        from rich.panel import Panel
+        from rich.table import Table
+        from rich.text import Text
+
+        usage = Text.assemble(
+            (" Usage: ", "yellow"),
+            (" ".join([ctx.command_path, *self.collect_usage_pieces(ctx)]), "bold"),
+        )
+        console = Console(highlight=False)
+        console.print(Padding(usage, (1, 0, 0, 0)), Padding(Text(self.help or ""), 1))
+        options = [row for one in self.get_params(ctx) if (row := one.get_help_record(ctx))]
+        commands = [(name, one.get_short_help_str(1000)) for name, one in self.commands.items()]
+        for title, rows in (("Options", options), ("Commands", commands)):
+            table = Table.grid(padding=(0, 2))
+            for name, what in rows:
+                table.add_row(Text(name, "bold cyan", no_wrap=True), Text(what))
+            console.print(Panel(table, title=title, title_align="left", border_style="dim"))
+
+
 app = typer.Typer(
+    cls=FirstPage,
     name="charseq",
     help="Train small, accurate character-level models, with an LSTM whose gates you can read.\n\n"
     "Example: charseq train configs/dates.yaml",
@@ -33,6 +66,7 @@ app.command()(train)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(gradcheck)
+app.command()(bench)
 app.add_typer(data_app, name="data")
 app.add_typer(config_app, name="config")
 

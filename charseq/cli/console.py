@@ -86,8 +86,9 @@ class TrainingDisplay:
             f"{event.device}, backend {event.backend}, {event.steps_per_epoch:,} steps an epoch",
             style="dim",
         )
-        if event.notice:
-            self._print(event.notice, style="yellow")
+        for said in (event.notice, event.hint):
+            if said:
+                self._print(said, style="yellow")
         if event.step:
             self._print(f"resumed after step {event.step:,}", style="yellow")
         self._total = event.total_steps

@@ -22,6 +22,7 @@ class Started:
     step: int
     total_steps: int | None  # None: the clock decides
     notice: str | None = None  # what the person should know about how it was resumed
+    hint: str | None = None  # why it is slower than it could be, and what to do
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from charseq.config.schema import Config
 from charseq.config.schema.shared import TrainConfig
 from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.validate import validate
+from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
 from charseq.models.build import Data, load_data, make_batches
 from charseq.models.checkpoint import write_checkpoint
@@ -100,6 +101,7 @@ class _Training:
             step=self.progress.step,
             total_steps=self.total_steps,
             notice=notice,
+            hint=_hint(config.model.backend, self.model.backend),
         )
 
     def steps(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
@@ -283,6 +285,13 @@ class _Training:
             f" `{go_on(self.folder.path)} --set train.learning_rate="
             f"{self.settings.learning_rate / 10:g}`"
         )
+
+
+def _hint(wanted: str, backend: str) -> str | None:
+    """Where the best backend of a CPU is missing: why, and how it can be had."""
+    if wanted != "auto" or backend != "manual" or not kernel.why_not():
+        return None
+    return f"backend manual is used; fused, which is faster, is missing: {kernel.why_not()}"
 
 
 def _total_steps(settings: TrainConfig, steps_per_epoch: int) -> int | None:
