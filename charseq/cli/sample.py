@@ -1,6 +1,7 @@
 """``charseq sample``: let a trained model write: text, or the targets of sources."""
 
-from typing import Annotated
+from enum import Enum
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +16,13 @@ from charseq.cli.options import (
     UnknownPolicy,
 )
 from charseq.cli.pipes import quiet_interrupt, refuse_options
+
+
+class Precision(Enum):
+    """In what numbers to multiply."""
+
+    FP32: Final = "fp32"
+    BF16: Final = "bf16"
 
 
 def sample(
@@ -102,6 +110,15 @@ def sample(
         typer.Option(
             metavar="STRING",
             help="End in front of the first place with this string.",
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(
+            help="bf16 multiplies bfloat16 numbers, which is faster and writes another text; it "
+            "needs a processor with AVX512-BF16.",
+            show_default="fp32",
             rich_help_panel=TEXT,
         ),
     ] = None,
@@ -228,6 +245,7 @@ def sample(
                 count=count or 1,
                 stop=stop,
                 unknown=unknown.value,
+                precision=(precision or Precision.FP32).value,
                 as_json=as_json,
             )
             write_texts(trained, sources or [], text)
@@ -241,6 +259,7 @@ def sample(
                 "--length": length,
                 "--count": count,
                 "--stop": stop,
+                "--precision": precision,
             },
             "is for language models; this run converts pairs",
         )

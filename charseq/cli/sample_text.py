@@ -13,7 +13,7 @@ from charseq.cli.pipes import STANDARD_INPUT, harmless, read_text
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
-    from charseq.inference.trained_lm import TrainedLanguageModel
+    from charseq.inference.trained_lm import Precision, TrainedLanguageModel
     from charseq.text.vocab import Unknown
 
 RULE = "-" * 40  # between two texts
@@ -33,6 +33,7 @@ class TextRequest:
     count: int
     stop: str | None
     unknown: "Unknown"
+    precision: "Precision"
     as_json: bool
 
 
@@ -56,6 +57,7 @@ def write_texts(trained: "TrainedLanguageModel", sources: list[str], request: Te
             seed=first + number,
             stop=request.stop,
             unknown=request.unknown,
+            precision=request.precision,
         )
         if request.as_json:
             records.append(_record(trained, first + number, prime, pieces, request.unknown))

@@ -1,27 +1,54 @@
 """Let a model write: one stream, one symbol at a time, each drawn from what the model foresees.
 
-The draw is made on the CPU with the caller's generator, one uniform number a symbol, so that a seed
-writes the same text on every device.
+Every symbol has one uniform random number of the seed's, whoever computes: a seed writes the same
+text in the compiled kernel and in torch, on every device, but for the rounding of the products.
+Nothing here imports torch.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import perf_counter
+from typing import Any, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
-from charseq.inference.distribution import tempered
-from charseq.inference.evaluate import reading
-from charseq.models.protocol import SequenceModel
+from charseq.lstm.stream import diverged
 from charseq.text.vocab import Ids, Unknown, Vocab
 
 MOST_BYTES = 4  # of a character in UTF-8
+PATIENCE = 0.02  # seconds: about how long a reader, and Ctrl-C, wait for the next piece
+
+
+class Writer(Protocol):
+    """One text that is being written, by the kernel (``lstm.stream``) or torch (``torch_stream``).
+
+    ``lstm.stream.Stream`` says what each of these means. ``read`` comes once, before ``write``.
+    """
+
+    @property
+    def symbols(self) -> int: ...
+
+    @property
+    def logits(self) -> NDArray[Any]: ...
+
+    def read(self, ids: NDArray[Any]) -> None: ...
+
+    def write(
+        self,
+        symbol: int,
+        uniforms: NDArray[np.float64],
+        *,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        never: int | None,
+    ) -> NDArray[np.int64]: ...
 
 
 def generate_text(
-    model: SequenceModel,
+    writer: Writer,
     vocab: Vocab,
     prime: str,
     *,
@@ -29,7 +56,7 @@ def generate_text(
     temperature: float,
     top_k: int | None,
     top_p: float | None,
-    generator: torch.Generator,
+    seed: int,
     stop: str | None = None,
     unknown: Unknown = "error",
 ) -> Iterator[str]:
@@ -40,6 +67,7 @@ def generate_text(
     for unknown characters is never written.
 
     Args:
+        writer: of an empty text.
         length: characters to write, at most.
         stop: the text ends in front of the first place where this is written; what could still
             become the stop string is held back until it is clear.
@@ -50,18 +78,18 @@ def generate_text(
     """
     if stop == "":
         raise CharseqError("stop: the stop string is empty; leave it out to never stop")
-    symbols = generate(
-        model,
+    chunks = generate(
+        writer,
         prompt_ids(vocab, prime, unknown),
         # So many bytes hold ``length`` characters for certain, even when the last one is cut.
         length=length * MOST_BYTES if vocab.kind == "byte" else length,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
-        generator=generator,
+        seed=seed,
         never=vocab.unknown_id,
     )
-    pieces = _first_characters(_decode(vocab, symbols), length)
+    pieces = _first_characters(_decode(vocab, chunks), length)
     return pieces if stop is None else _until(stop, pieces)
 
 
@@ -78,43 +106,63 @@ def prompt_ids(vocab: Vocab, prime: str, unknown: Unknown = "error") -> Ids:
 
 
 def generate(
-    model: SequenceModel,
+    writer: Writer,
     prompt: Sequence[int] | Ids,
     *,
     length: int,
     temperature: float,
     top_k: int | None,
     top_p: float | None,
-    generator: torch.Generator,
+    seed: int,
     never: int | None = None,
-) -> Iterator[int]:
-    """The next ``length`` ids after a prompt (P,) of at least one id.
+) -> Iterator[NDArray[np.int64]]:
+    """The next ``length`` ids after a prompt (P,) of at least one id, in chunks (n,).
+
+    The first chunk is one id, which is shown at once; they grow for as long as none takes long, so
+    that a fast model is not held up by what becomes of its text.
 
     Args:
-        temperature, top_k, top_p: as in ``log_probabilities``.
-        generator: of the CPU; ``temperature`` 0 draws nothing from it.
+        temperature, top_k, top_p: as in ``distribution.tempered``.
         never: an id that is not to be written, unless there is no other.
 
     Raises:
         CharseqError: at once when an argument is out of range; later when the model gives NaN.
     """
     _check(len(prompt), length, temperature, top_k, top_p)
-    if model.vocab_size == 1:
+    if writer.symbols == 1:
         never = None
-    return _generate(model, prompt, length, temperature, top_k, top_p, generator, never)
+
+    def chunks() -> Iterator[NDArray[np.int64]]:
+        ids = np.asarray(prompt, dtype=np.int64)
+        draw = uniform_numbers(seed)
+        left, count = length, 1
+        writer.read(ids[:-1])
+        while left:
+            began = perf_counter()
+            numbers = draw(min(count, left))
+            last = int(ids[-1])
+            ids = writer.write(
+                last, numbers, temperature=temperature, top_k=top_k, top_p=top_p, never=never
+            )
+            if perf_counter() - began < PATIENCE / 2:
+                count *= 2
+            if len(ids):
+                yield ids
+            if len(ids) < len(numbers):
+                raise diverged(float(writer.logits.max()))
+            left -= len(ids)
+
+    return chunks()
 
 
-def log_probabilities(
-    logits: Tensor, temperature: float, top_k: int | None = None, top_p: float | None = None
-) -> Tensor:
-    """The distribution to draw from, (V,) float64, for logits (V,): ``distribution.tempered``.
+def uniform_numbers(seed: int) -> Callable[[int], NDArray[np.float64]]:
+    """Draws so many numbers in [0, 1): the multiples of 2^-53 that PCG64 gives for a seed.
 
-    Raises:
-        CharseqError: there is no largest logit: one is NaN or infinite.
+    They are made of the generator's own integers, which no version of numpy changes. It does not
+    matter how many are drawn at once.
     """
-    logits = logits.double()
-    _likeliest(logits)
-    return tempered(logits[None], temperature, top_k, top_p)[0]
+    bits = np.random.PCG64(seed)
+    return lambda count: (bits.random_raw(count) >> np.uint64(11)) * np.float64(2.0**-53)
 
 
 def _check(
@@ -132,60 +180,11 @@ def _check(
         raise CharseqError(f"top_p: must be above 0 and at most 1, not {top_p}")
 
 
-def _generate(
-    model: SequenceModel,
-    prompt: Sequence[int] | Ids,
-    length: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    generator: torch.Generator,
-    never: int | None,
-) -> Iterator[int]:
-    # Gradients are turned off around each step, and not around a yield: what happens between two
-    # symbols is the caller's.
-    device = model.device
-    read = torch.from_numpy(np.asarray(prompt, dtype=np.int64)).to(device)
-    with reading(model):
-        ids, state = model.begin(read[:, None])
-    for _ in range(length):
-        with torch.inference_mode():
-            logits, state = model.step(ids, state)
-            scores = logits[0].cpu()
-            if never is not None:
-                scores[never] = -math.inf
-            if temperature == 0.0:
-                choice, _ = _likeliest(scores)
-            else:
-                choice = _draw(log_probabilities(scores, temperature, top_k, top_p), generator)
-            ids = torch.tensor([choice], device=device)
-        yield choice
-
-
-def _draw(log_p: Tensor, generator: torch.Generator) -> int:
-    """One symbol, by inverting the cumulative distribution; a symbol of probability 0 never."""
-    cumulative = log_p.exp().cumsum(0)
-    u = torch.rand(1, generator=generator, dtype=torch.float64) * cumulative[-1]
-    return int(torch.searchsorted(cumulative, u, right=True))
-
-
-def _likeliest(logits: Tensor) -> tuple[int, float]:
-    """The first of the largest, and how large it is."""
-    value, index = logits.max(0)
-    peak = value.item()
-    if not math.isfinite(peak):  # NaN wins every comparison here
-        raise CharseqError(
-            f"the model's largest output is {peak}: its weights are damaged or its training "
-            "diverged; take an earlier checkpoint"
-        )
-    return int(index), peak
-
-
-def _decode(vocab: Vocab, symbols: Iterable[int]) -> Iterator[str]:
+def _decode(vocab: Vocab, chunks: Iterable[NDArray[np.int64]]) -> Iterator[str]:
     """The text of ids, each piece as soon as it is complete."""
     decoder = vocab.incremental_decoder()
-    for symbol in symbols:
-        if text := decoder.feed(symbol):
+    for ids in chunks:
+        if text := "".join(map(decoder.feed, ids.tolist())):
             yield text
 
 

@@ -1,23 +1,32 @@
-"""A trained language model, ready for use: it writes text, and scores it."""
+"""A trained language model, ready for use: it writes text, and scores it.
+
+On a CPU it writes in the compiled kernel, which needs no torch: that is imported for all else.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
-from charseq.inference import evaluate as evaluation
-from charseq.inference.decode import generate_text, prompt_ids
-from charseq.inference.metrics import Score
-from charseq.models.language_model import LanguageModel
+from charseq.inference.decode import Writer, generate_text, prompt_ids
+from charseq.lstm.kernel import UnavailableError
+from charseq.lstm.stream import Stream
+from charseq.models.checkpoint_file import WEIGHTS, Arrays
 from charseq.text.characters import escape
-from charseq.text.corpus import load_corpus
 from charseq.text.vocab import Ids, Unknown, Vocab
+
+if TYPE_CHECKING:
+    from charseq.inference.evaluate import Progress
+    from charseq.inference.metrics import Score
+    from charseq.models.language_model import LanguageModel
+
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,18 +34,38 @@ class TrainedLanguageModel:
     """A model and all that it needs to read and write text.
 
     Attributes:
-        model: the network, in evaluation mode, on its device.
+        weights: those of the checkpoint, float32, by the names of the model's ``state_dict``.
         vocab: the symbols that it knows.
         config: the settings that it was trained with; ``config.sample`` has the defaults below.
         extra: what its training noted in the checkpoint: counters, the text's fingerprint.
         path: the checkpoint's file.
+        device: where it computes, as torch names it.
     """
 
-    model: LanguageModel
+    weights: Arrays
     vocab: Vocab
     config: LMConfig
     extra: dict[str, Any]
     path: Path
+    device: str = "cpu"
+    _packed: dict[bool, Stream] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def model(self) -> "LanguageModel":
+        """The network, in evaluation mode, on its device; from now on its weights are what counts.
+
+        Raises:
+            CheckpointError: the weights do not fit the configuration.
+        """
+        import torch
+
+        from charseq.models.checkpoint import Checkpoint
+        from charseq.models.language_model import LanguageModel
+
+        tensors = {WEIGHTS + name: torch.from_numpy(array) for name, array in self.weights.items()}
+        model = Checkpoint(self.config, self.vocab, tensors, {}).model()
+        assert isinstance(model, LanguageModel)  # noqa: S101
+        return model.to(self.device)
 
     @property
     def step(self) -> int | None:
@@ -56,15 +85,17 @@ class TrainedLanguageModel:
         seed: int | None = None,
         stop: str | None = None,
         unknown: Unknown = "error",
+        precision: Precision = "fp32",
     ) -> str:
         """What the model writes after ``prime``, which is not repeated.
 
         What is None is taken from ``config.sample``; the arguments are explained there and in
-        ``decode.generate_text``. The same seed writes the same text.
+        ``decode.generate_text``. The same seed writes the same text. With ``precision`` "bf16" the
+        kernel multiplies bfloat16 numbers, which is faster and writes another text.
 
         Raises:
-            CharseqError: an argument is out of range, or the prime holds a character that the
-                model does not know and ``unknown`` is "error".
+            CharseqError: an argument is out of range, the prime holds a character that the model
+                does not know and ``unknown`` is "error", or there is no kernel for bf16.
         """
         return "".join(
             self.stream(
@@ -76,6 +107,7 @@ class TrainedLanguageModel:
                 seed=seed,
                 stop=stop,
                 unknown=unknown,
+                precision=precision,
             )
         )
 
@@ -90,6 +122,7 @@ class TrainedLanguageModel:
         seed: int | None = None,
         stop: str | None = None,
         unknown: Unknown = "error",
+        precision: Precision = "fp32",
     ) -> Iterator[str]:
         """As ``sample``, in pieces, as they are written. Raises at once, not at the first piece."""
         defaults = self.config.sample
@@ -97,14 +130,14 @@ class TrainedLanguageModel:
         if not 0 <= seed < 2**63:
             raise CharseqError(f"seed: must be at least 0 and below 2**63, not {seed}")
         return generate_text(
-            self.model,
+            self._open_stream(precision),
             self.vocab,
             self.default_prime if prime is None else prime,
             length=defaults.length if length is None else length,
             temperature=defaults.temperature if temperature is None else temperature,
             top_k=defaults.top_k if top_k is None else top_k,
             top_p=defaults.top_p if top_p is None else top_p,
-            generator=torch.Generator().manual_seed(seed),
+            seed=seed,
             stop=stop,
             unknown=unknown,
         )
@@ -124,8 +157,8 @@ class TrainedLanguageModel:
         window: int | None = None,
         unknown: Unknown | None = None,
         streams: int = 1,
-        progress: evaluation.Progress | None = None,
-    ) -> Score:
+        progress: "Progress | None" = None,
+    ) -> "Score":
         """Score ``text``, or when it is None the part ``split`` of the text that it was trained on.
 
         Args:
@@ -149,12 +182,12 @@ class TrainedLanguageModel:
         *,
         window: int | None = None,
         streams: int = 1,
-        progress: evaluation.Progress | None = None,
-    ) -> Score:
+        progress: "Progress | None" = None,
+    ) -> "Score":
         """As ``evaluate``, for ids (n,)."""
-        return evaluation.evaluate(
-            self.model, ids, window=window, streams=streams, progress=progress
-        )
+        from charseq.inference.evaluate import evaluate
+
+        return evaluate(self.model, ids, window=window, streams=streams, progress=progress)
 
     def split_ids(self, split: Literal["valid", "test"], unknown: Unknown | None = None) -> Ids:
         """The ids (n,) of a part of the text that ``config.data`` names, a memory map.
@@ -163,6 +196,8 @@ class TrainedLanguageModel:
             CharseqError: the part is empty, or a text cannot be used; or the part is a share of
                 ``data.text``, and the texts are not those of the training any more.
         """
+        from charseq.text.corpus import load_corpus
+
         data = self.config.data
         corpus = load_corpus(
             data if unknown is None else data.model_copy(update={"unknown": unknown}), self.vocab
@@ -183,6 +218,8 @@ class TrainedLanguageModel:
 
     def _changed(self) -> bool:
         """Whether the texts, which can be read, are others than those of the training."""
+        from charseq.text.corpus import load_corpus
+
         noted = self.extra.get("fingerprint")
         if not isinstance(noted, str):
             return False
@@ -203,9 +240,25 @@ class TrainedLanguageModel:
         Raises:
             CharseqError: as ``evaluate``.
         """
+        from charseq.inference.evaluate import surprisal
+
         unknown = unknown or self.config.data.unknown
         ids = self.vocab.encode(text, unknown=unknown)
         if after is None:
-            return evaluation.surprisal(self.model, ids)
+            return surprisal(self.model, ids)
         before = prompt_ids(self.vocab, after, unknown)
-        return evaluation.surprisal(self.model, np.concatenate([before, ids]))[len(before) - 1 :]
+        return surprisal(self.model, np.concatenate([before, ids]))[len(before) - 1 :]
+
+    def _open_stream(self, precision: Precision) -> Writer:
+        """A writer of an empty text."""
+        bfloat16 = precision == "bf16"
+        if self.device == "cpu" and "model" not in vars(self):
+            try:
+                if bfloat16 not in self._packed:
+                    self._packed[bfloat16] = Stream(self.weights, bfloat16=bfloat16)
+                return self._packed[bfloat16].fresh()
+            except UnavailableError:
+                pass
+        from charseq.inference.torch_stream import open_stream
+
+        return open_stream(self.model, bfloat16=bfloat16)

@@ -1,9 +1,13 @@
-"""From a configuration to what its task needs: the only place that asks which task it is."""
+"""From a configuration to what its task needs: here it is asked which task it is.
+
+Elsewhere only ``checkpoint_file.py`` asks, without torch, to read the vocabulary.
+"""
 
 from typing import Any
 
 from charseq.config.schema import Config, LMConfig
 from charseq.errors import CharseqError
+from charseq.models.checkpoint_file import AnyVocab as AnyVocab
 from charseq.models.language_model import LanguageModel
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.corpus import Corpus, Streams, load_corpus
@@ -13,7 +17,6 @@ from charseq.text.pairs import PairCorpus, load_pairs
 from charseq.text.vocab import Vocab
 
 Model = LanguageModel | Seq2Seq
-AnyVocab = Vocab | PairVocab
 Data = Corpus | PairCorpus
 
 
@@ -39,12 +42,6 @@ def make_batches(config: Config, data: Data) -> Streams | PairBatches:
         return Streams(data.train, config.train.batch_size, config.train.seq_len)
     assert isinstance(data, PairCorpus)  # noqa: S101
     return PairBatches(data.train, config.train.batch_size, config.train.seed)
-
-
-def vocab_from_json(config: Config, data: Any) -> AnyVocab:
-    """The vocabulary that a checkpoint holds. Raises CharseqError when it is none."""
-    kind = Vocab if isinstance(config, LMConfig) else PairVocab
-    return kind.from_json(data)
 
 
 def build_model(config: Config, vocab: AnyVocab) -> Model:

@@ -5,14 +5,18 @@ Everything in the folder can be made again; deleting it is always safe.
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO
 
 import platformdirs
 from filelock import FileLock
 
 from charseq.text.read import expand
+
+SYNC_SECONDS = 0.05  # between two times that a growing file is brought to the disk
 
 
 def cache_folder() -> Path:
@@ -46,10 +50,29 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
-            yield file
+            with _to_disk_early(file):
+                yield file
             publish(file, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _to_disk_early(file: BinaryIO) -> Iterator[None]:
+    """Inside, a thread brings to the disk what is written, so that little is left for the end."""
+    done = Event()
+
+    def sync() -> None:
+        while not done.wait(SYNC_SECONDS):
+            os.fsync(file.fileno())
+
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            syncing = thread.submit(sync)
+            yield
+        finally:
+            done.set()
+        syncing.result()  # an error of the disk is told once: the last fsync may not hear of it
 
 
 def publish(file: BinaryIO, path: Path) -> None:

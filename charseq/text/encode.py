@@ -15,7 +15,7 @@ import numpy as np
 from charseq.errors import CharseqError
 from charseq.text.cache import atomic_write, cache_folder, locked
 from charseq.text.characters import escape
-from charseq.text.read import Errors, Newlines, file_sha256, read_chunks
+from charseq.text.read import Errors, Newlines, beside, file_sha256, read_chunks
 from charseq.text.vocab import Ids, Unknown, UnknownCharacterError, Vocab
 
 FORMAT = 1  # raise it when the same settings come to give other ids
@@ -93,14 +93,14 @@ def _write_ids(
     digest = hashlib.sha256()
     count = 0
     _write_header(file, vocab, count)
-    for chunk in read_chunks(path, errors=errors, newlines=newlines, observe=digest.update):
-        try:
-            ids = vocab.encode(chunk, unknown=unknown)
-        except UnknownCharacterError:  # placed in its chunk; name its place in the file
-            chunks = read_chunks(path, errors=errors, newlines=newlines)
-            raise vocab.unknown_error(chunks, unknown, escape(str(path))) from None
-        file.write(ids.data)
-        count += len(ids)
+    chunks = read_chunks(path, errors=errors, newlines=newlines, observe=digest.update)
+    encoded = (vocab.encode(chunk, unknown=unknown) for chunk in chunks)
+    try:
+        for ids in beside(encoded, lambda ids: file.write(ids.data)):
+            count += len(ids)
+    except UnknownCharacterError:  # placed in its chunk; name its place in the file
+        chunks = read_chunks(path, errors=errors, newlines=newlines)
+        raise vocab.unknown_error(chunks, unknown, escape(str(path))) from None
     if digest.hexdigest() != sha256:
         raise CharseqError(f"{escape(str(path))}: changed while it was read; start again")
     file.seek(0)

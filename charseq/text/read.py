@@ -6,17 +6,20 @@ A byte-order mark at the start is dropped. No chunk ends between the CR and the 
 import codecs
 import hashlib
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 
 Errors = Literal["raise", "replace"]
 Newlines = Literal["keep", "unix"]
+Item = TypeVar("Item")
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 1 << 19  # small enough that what is made of a chunk stays in the processor's caches
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -36,14 +39,16 @@ def read_chunks(
     observe: Callable[[bytes], object] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
 ) -> Iterator[str]:
-    """Decode the UTF-8 file ``path`` a few megabytes at a time; no chunk is empty.
+    """Decode the UTF-8 file ``path`` half a megabyte at a time; no chunk is empty.
 
     Args:
         errors: what to do with bytes that are not UTF-8: refuse them, or read them as U+FFFD, one
             for each longest run that could have begun a character (what the Unicode standard
             recommends and ``bytes.decode`` does).
         newlines: ``unix`` turns CRLF and a lone CR into LF.
-        observe: is called with the raw bytes as they are read, such as a digest's ``update``.
+        observe: is called with the raw bytes as they are read, such as a digest's ``update``: in
+            order, in a thread of its own beside the work on the text; it has seen all of them when
+            the iteration ends.
 
     Raises:
         CharseqError: the file is missing, is no regular file, cannot be read, holds no character,
@@ -67,6 +72,22 @@ def read_chunks(
         raise CharseqError(f"{_name(path)}: the file is empty; a text needs at least a character")
 
 
+def beside(items: Iterable[Item], work: Callable[[Item], object]) -> Iterator[Item]:
+    """The same items; a thread works on each while the reader does, and is done when they end.
+
+    Hashing, writing and numpy let go of Python's lock: a text is hashed while it is encoded.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        working: Future[object] | None = None
+        for item in items:
+            if working is not None:
+                working.result()  # raises what it raised; no more than one item waits
+            working = thread.submit(work, item)
+            yield item
+        if working is not None:
+            working.result()
+
+
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, in hex. Raises CharseqError when the file cannot be read."""
     digest = hashlib.sha256()
@@ -76,7 +97,9 @@ def file_sha256(path: Path) -> str:
 
 
 def _convert(text: str, newlines: Newlines) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n") if newlines == "unix" else text
+    if newlines == "keep" or "\r" not in text:  # one character is found much faster than two
+        return text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _decoded(
@@ -84,39 +107,39 @@ def _decoded(
 ) -> Iterator[str]:
     """Decode incrementally: the bytes of a character cut in two wait for the next chunk."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict" if errors == "raise" else "replace")
-    offset, lines = 0, 0
-    for data in _raw(path, chunk_bytes):
-        if observe is not None:
-            observe(data)
+    offset = 0
+    chunks = _raw(path, chunk_bytes)
+    for data in chain(chunks if observe is None else beside(chunks, observe), [b""]):
         waiting = len(decoder.getstate()[0])
         try:
-            text = decoder.decode(data)
+            text = decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
-            raise _not_utf8(path, error, offset - waiting, lines) from None
+            raise _not_utf8(path, error, offset - waiting) from None
         offset += len(data)
-        lines += text.count("\n")
         yield text
-    waiting = len(decoder.getstate()[0])
-    try:
-        text = decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path, error, offset - waiting, lines) from None
-    yield text
 
 
-def _not_utf8(
-    path: Path, error: UnicodeDecodeError, first_offset: int, lines_before: int
-) -> CharseqError:
-    """``first_offset`` and ``lines_before`` say where in the file ``error.object`` begins."""
-    line = lines_before + error.object[: error.start].count(b"\n") + 1
+def _not_utf8(path: Path, error: UnicodeDecodeError, first_offset: int) -> CharseqError:
+    """``first_offset`` says where in the file ``error.object`` begins."""
     offset = first_offset + error.start
     advice = "convert the file to UTF-8, or set `data.errors: replace` to read such bytes as U+FFFD"
     if offset == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         advice = "it begins as UTF-16 does; convert it: iconv -f UTF-16 -t UTF-8"
     return CharseqError(
-        f"{_name(path)}:{line}: byte 0x{error.object[error.start]:02x} at byte offset {offset} "
-        f"is not UTF-8 ({error.reason}); {advice}"
+        f"{_name(path)}:{_line(path, offset)}: byte 0x{error.object[error.start]:02x} at byte "
+        f"offset {offset} is not UTF-8 ({error.reason}); {advice}"
     )
+
+
+def _line(path: Path, offset: int) -> int:
+    """The line, counted from 1, of a byte. The file is read again: counting on the way is slow."""
+    lines = 1
+    for data in _raw(path, CHUNK_BYTES):
+        lines += data[:offset].count(b"\n")
+        offset -= len(data)
+        if offset <= 0:
+            break
+    return lines
 
 
 def _raw(path: Path, chunk_bytes: int) -> Iterator[bytes]:

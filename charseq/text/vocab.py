@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
-from charseq.text.characters import REPLACEMENT, code_points, describe
+from charseq.text.characters import (
+    REPLACEMENT,
+    ascii_pairs,
+    code_points,
+    describe,
+    encoded,
+    narrow_code_points,
+)
 
 Kind = Literal["char", "byte"]
 Unknown = Literal["error", "skip", "replace"]
@@ -103,10 +110,9 @@ class Vocab:
                 ``error``, or is ``replace`` although the vocabulary has no symbol for it.
             CharseqError: half of a surrogate pair stands in the text.
         """
-        codes = code_points(text, where)
         if self.kind == "byte":
-            return np.frombuffer(bytearray(text, "utf-8"), dtype=np.uint8)  # writable
-        ids = self._id_of_code.take(codes, mode="clip")
+            return np.frombuffer(bytearray(encoded(text, "utf-8", where)), np.uint8)  # writable
+        ids = self._look_up(text, where)
         missing = ids == self.size
         if missing.any():
             if unknown == "skip":
@@ -121,16 +127,15 @@ class Vocab:
         self, chunks: Iterable[str], unknown: Unknown, where: str
     ) -> UnknownCharacterError:
         """The error for the first character outside the vocabulary; it counts the others."""
-        known = frozenset(self.symbols)
         first, strangers = "", 0
         position, line, column = 0, 1, 1
         for chunk in chunks:
-            found = [at for at, character in enumerate(chunk) if character not in known]
+            found = np.flatnonzero(self._look_up(chunk) == self.size)
             strangers += len(found)
             if first:
                 continue
-            before = chunk[: found[0]] if found else chunk
-            first = chunk[found[0]] if found else ""
+            before = chunk[: found[0]] if len(found) else chunk
+            first = chunk[found[0]] if len(found) else ""
             position += len(before)
             line += before.count("\n")
             newline = before.rfind("\n")
@@ -188,6 +193,20 @@ class Vocab:
         if data["kind"] == "byte" and data["symbols"] == "":
             return cls("byte", BYTES, data["unknown_id"])
         return cls(data["kind"], tuple(data["symbols"]), data["unknown_id"])
+
+    def _look_up(self, text: str, where: str = "the text") -> Ids:
+        """The id of each character, ``size`` where it has none; may be wider than ``dtype``."""
+        if text.isascii():
+            pairs = self._ids_of_pair.take(ascii_pairs(text), mode="clip")
+            return pairs.view(self._id_of_code.dtype)[: len(text)]
+        return self._id_of_code.take(narrow_code_points(text, where), mode="clip")
+
+    @cached_property
+    def _ids_of_pair(self) -> NDArray[np.unsignedinteger[Any]]:
+        """The ids of two bytes, side by side as one number, for ``ascii_pairs``: (65,536,)."""
+        both = np.arange(1 << 16, dtype=np.uint16).view(np.uint8)
+        ids = self._id_of_code.take(both, mode="clip")
+        return ids.view(f"u{2 * ids.itemsize}")
 
     @cached_property
     def _id_of_code(self) -> Ids:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer.main
 
 ROOT = Path(__file__).parent.parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -84,6 +85,39 @@ def test_torch_is_not_imported_before_it_is_needed(
     loaded, code = result.stdout.split()[-2:]
     assert loaded == "False"
     assert code == ("2" if "broken.yaml" in arguments else "0")
+
+
+def test_the_first_page_names_every_command_and_needs_little_to_be_drawn(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    from charseq.cli.app import app
+
+    code = (
+        "import sys\n"
+        "from charseq.cli.app import app\n"
+        "try:\n    app(['--help'], prog_name='charseq')\n"
+        "finally:\n    print('modules', *sorted(sys.modules), file=sys.stderr)"
+    )
+    for columns in ("60", "100"):
+        result = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            cwd=tmp_path,
+            env={**environment, "COLUMNS": columns},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        lines = result.stdout.splitlines()
+        assert max(map(len, lines)) == int(columns)
+        words = " ".join(result.stdout.replace("│", " ").split())
+        assert "Usage: charseq [OPTIONS] COMMAND [ARGS]... Train small" in words
+        assert "Example: charseq train configs/dates.yaml" in words
+        assert "-h, --help Show this message and exit." in words
+        for name, command in typer.main.get_group(app).commands.items():
+            assert f" {name} {command.get_short_help_str(1000)} " in words
+        # A page of help has to be there at once. rich.markdown is what typer would import for it.
+        assert not {"numpy", "torch", "pydantic", "rich.markdown"} & {*result.stderr.split()}
+        assert "rich.panel" in result.stderr.split()
 
 
 def test_every_mistake_of_a_configuration_is_told_without_a_traceback(

@@ -121,6 +121,35 @@ def test_json_has_what_the_text_costs_the_model(checkpoint: str) -> None:
     assert (record["text"], record["nats"]) == ("", None)
 
 
+@pytest.mark.kernel
+def test_nothing_imports_torch_to_write(checkpoint: str) -> None:
+    program = f"""import atexit, sys
+atexit.register(lambda: print("torch" in sys.modules, file=sys.stderr))
+{PROGRAM}"""
+    asked = [checkpoint, "--prime", "abc", "--count", "2", "--seed", "5"]
+    written = {}
+    for setting in ("on", "off"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *asked],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "CHARSEQ_KERNEL": setting},
+            text=True,
+        )
+        written[setting] = done.stdout
+        assert done.stderr == f"{setting == 'off'}\n"
+    assert written["on"] == written["off"] == run(*asked)
+
+
+@pytest.mark.kernel("avx512_bf16")
+def test_bfloat16_is_an_option(checkpoint: str) -> None:
+    long = ["--prime", "a", "--length", "3000"]
+    expected = load_text(checkpoint).sample("a", length=3000, precision="bf16")
+    assert run(checkpoint, *long, "--precision", "bf16") == "a" + expected
+    assert run(checkpoint, *long, "--precision", "fp32") == run(checkpoint, *long)
+    assert run(checkpoint, *long) != "a" + expected
+
+
 def test_an_unknown_character_of_the_prime(checkpoint: str) -> None:
     message = refused(checkpoint, "--prime", "abµ")
     assert "'µ' (U+00B5 MICRO SIGN) at position" in message

@@ -1,7 +1,12 @@
 """A run folder or a checkpoint file becomes a model that writes and scores text."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -12,14 +17,22 @@ from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.inference.evaluate import evaluate
 from charseq.inference.load import load, load_language_model
+from charseq.lstm import kernel
 from charseq.models.build import build_model
-from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.models.checkpoint import WEIGHTS, Checkpoint, CheckpointError, write_checkpoint
 from charseq.text.corpus import load_corpus
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.symbols import Symbols
 from charseq.text.vocab import Vocab
 
 TEXT = "the cat sat on the mat\n" * 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def usual_kernel() -> dict[str, str]:
+    """The kernel, built in the usual cache and not in that of each test; the environment so far."""
+    kernel.why_not()
+    return dict(os.environ)
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +135,113 @@ def test_sampling_follows_the_run_unless_told_otherwise(tmp_path: Path) -> None:
     assert len(plain.sample()) == 500
     with pytest.raises(CharseqError, match="seed: must be at least 0"):
         plain.sample(seed=-1)
+
+
+def without_kernel(patch: pytest.MonkeyPatch) -> None:
+    def missing() -> NoReturn:
+        raise kernel.UnavailableError("no compiler")
+
+    patch.setattr(kernel, "load", missing)
+    patch.setattr(kernel, "why_not", lambda: "no compiler")
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("vocabulary", ["char", "byte"])
+@pytest.mark.parametrize("model", [{}, {"num_layers": 2, "embedding_size": 5}])
+def test_without_the_kernel_torch_writes_the_same_texts(
+    vocabulary: str, model: dict[str, object], tmp_path: Path, usual_kernel: dict[str, str]
+) -> None:
+    checkpoint = make_checkpoint(
+        tmp_path, data={"vocabulary": vocabulary}, model={"hidden_size": 9, **model}
+    )
+    path = save(tmp_path / "a.safetensors", checkpoint)
+    requests = [
+        {"prime": "the cat", "length": 60},
+        {"length": 40, "temperature": 0.0},
+        {"length": 50, "temperature": 1.5, "top_k": 5, "top_p": 0.8, "seed": 2**62},
+        {"stop": "a", "seed": 1},
+    ]
+    program = (
+        "import json, sys; from charseq import load_language_model\n"
+        "trained = load_language_model(sys.argv[1])\n"
+        "texts = [trained.sample(**request) for request in json.loads(sys.argv[2])]\n"
+        "print(json.dumps([*texts, 'torch' in sys.modules]))"
+    )
+    command = [sys.executable, "-c", program, str(path), json.dumps(requests)]
+    done = subprocess.run(command, capture_output=True, check=True, env=usual_kernel)
+    *texts, torch_was_there = json.loads(done.stdout)
+    assert not torch_was_there
+    with pytest.MonkeyPatch.context() as patch:
+        without_kernel(patch)
+        trained = load_language_model(path)
+        assert texts == [trained.sample(**request) for request in requests]  # type: ignore[arg-type]
+    assert len(texts[0]) == 60
+
+
+def test_two_texts_can_be_written_in_turn(tmp_path: Path) -> None:
+    trained = load_language_model(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
+    one, other = trained.stream(length=200, seed=1), trained.stream(length=200, seed=2)
+    texts = ["", ""]
+    for pieces in zip(one, other, strict=False):
+        texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
+    for text, seed in zip(texts, (1, 2), strict=True):
+        assert text == trained.sample(length=200, seed=seed)[: len(text)]
+        assert len(text) > 10
+
+
+def test_the_text_is_that_of_the_weights_as_they_are_now(tmp_path: Path) -> None:
+    trained = load_language_model(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
+    before = trained.sample(length=20)
+    assert trained.model is trained.model
+    assert trained.sample(length=20) == before
+    with torch.no_grad():
+        trained.model.output.bias[trained.vocab.symbols.index("c")] = 100.0
+    assert trained.sample(length=20) == "c" * 20
+
+
+@pytest.mark.kernel("avx512_bf16")
+def test_bfloat16_writes_almost_the_same(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path, model={"hidden_size": 40})
+    tensors = {name: 3 * tensor for name, tensor in checkpoint.tensors.items()}
+    path = save(tmp_path / "a.safetensors", replace(checkpoint, tensors=tensors))
+    trained = load_language_model(path)
+    rounded = {name: tensor.bfloat16().float() for name, tensor in tensors.items()}
+    path = save(tmp_path / "b.safetensors", replace(checkpoint, tensors=rounded))
+    text = trained.sample(length=300, precision="bf16")
+    assert len(text) == 300
+    assert text != trained.sample(length=300)
+    assert text[:10] == load_language_model(path).sample(length=10)
+
+
+def test_bfloat16_is_refused_where_there_is_no_kernel_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = load_language_model(save(tmp_path / "a.safetensors", make_checkpoint(tmp_path)))
+    without_kernel(monkeypatch)
+    with pytest.raises(CharseqError) as caught:
+        trained.sample(precision="bf16")
+    assert str(caught.value) == "precision: bf16 cannot be used: no compiler; use fp32"
+
+
+def test_weights_that_do_not_fit_are_refused_at_once(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path)
+    name = "model.output.weight"
+    less = {other: tensor for other, tensor in checkpoint.tensors.items() if other != name}
+    narrow = less | {name: checkpoint.tensors[name][:, :-1]}
+    for tensors, why in ((less, "Missing key"), (narrow, "size mismatch for output.weight")):
+        path = save(tmp_path / "a.safetensors", replace(checkpoint, tensors=tensors))
+        with pytest.raises(CheckpointError, match=f"do not fit the configuration: (.|\n)*{why}"):
+            load(path)
+
+
+def test_weights_of_another_type_count_as_float32(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path)
+    wide = {name: tensor.double() for name, tensor in checkpoint.tensors.items()}
+    path = save(tmp_path / "a.safetensors", replace(checkpoint, tensors=wide))
+    plain = load_language_model(save(tmp_path / "b.safetensors", checkpoint))
+    trained = load_language_model(path)
+    assert {array.dtype for array in trained.weights.values()} == {np.dtype(np.float32)}
+    assert trained.sample() == plain.sample()
 
 
 def test_a_text_of_one_line_needs_no_newline_to_start(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 """A checkpoint comes back as it was written, and a damaged one does not come back at all."""
 
+import hashlib
 import json
 import random
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from charseq.config import config_from_json
@@ -18,6 +24,7 @@ from charseq.models.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from charseq.models.checkpoint_file import read_file
 from charseq.text.vocab import Vocab
 
 
@@ -42,12 +49,61 @@ def test_it_comes_back_as_it_was_written(checkpoint: Checkpoint, tmp_path: Path)
     assert found.tensors.keys() == checkpoint.tensors.keys()
     assert all(torch.equal(found.tensors[name], t) for name, t in checkpoint.tensors.items())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last.safetensors"]
-    weights = read_checkpoint(path, only_weights=True)
-    assert all(name.startswith("model.") for name in weights.tensors)
     ids = torch.tensor([[0], [1], [2]])
-    logits, _ = weights.model()(ids)
+    logits, _ = found.model()(ids)
     wanted, _ = checkpoint.model()(ids)
     assert torch.equal(logits, wanted)
+
+
+def test_the_digest_is_the_one_that_the_docs_describe(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    kinds = (torch.float32, torch.float64, torch.float16, torch.int64, torch.uint8, torch.bool)
+    tensors = {f"a.{kind}": torch.tensor([[0, 1, 1], [1, 0, 1]]).to(kind) for kind in kinds}
+    tensors |= {"a.number": torch.tensor(7.0), "a.empty": torch.zeros(0, 3)}
+    tensors["a.turned"] = torch.arange(6.0).view(2, 3).t()
+    path = tmp_path / "last.safetensors"
+    write_checkpoint(path, replace(checkpoint, tensors=tensors))
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    sha256 = hashlib.sha256(metadata["charseq"].encode())
+    for name, tensor in sorted(tensors.items()):
+        sha256.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        sha256.update(tensor.contiguous().numpy().tobytes())
+    assert metadata["sha256"] == sha256.hexdigest()
+    arrays = read_file(path).arrays
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(arrays[name], tensor.numpy())
+        assert f"torch.{arrays[name].dtype}" == str(tensor.dtype)
+
+
+def test_a_file_is_read_without_torch(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "last.safetensors", checkpoint)
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from charseq.models.checkpoint_file import find_checkpoint, read_file\n"
+        "file = read_file(find_checkpoint(Path(sys.argv[1])))\n"
+        "print(file.vocab.size, sorted(file.under('model.'))[-1], 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, check=True, text=True
+    )
+    assert done.stdout == "3 output.weight False\n"
+
+
+def test_averaged_weights_take_the_place_of_those_in_training(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "last.safetensors"
+    averages = {"average.output.bias": torch.tensor([1.0, 2.0, 3.0])}
+    write_checkpoint(path, replace(checkpoint, tensors=checkpoint.tensors | averages))
+    file = read_file(path)
+    assert file.under("model.")["output.bias"].tolist() == [0.0, 0.0, 0.0]
+    weights = file.averaged().under("model.")
+    assert weights["output.bias"].tolist() == [1.0, 2.0, 3.0]
+    np.testing.assert_array_equal(
+        weights["output.weight"], checkpoint.tensors["model.output.weight"].numpy()
+    )
 
 
 def test_every_flipped_bit_and_every_truncation_is_refused(
@@ -81,6 +137,9 @@ def test_other_files_are_named_for_what_they_are(checkpoint: Checkpoint, tmp_pat
         read_checkpoint(path)
     save_file({"a": torch.zeros(2)}, path)
     with pytest.raises(CheckpointError, match="a safetensors file, but not a checkpoint"):
+        read_checkpoint(path)
+    save_file({"a": torch.zeros(2, dtype=torch.bfloat16)}, path)  # numpy has no such numbers
+    with pytest.raises(CheckpointError, match="not a checkpoint of charseq"):
         read_checkpoint(path)
     newer = {"format_version": 99, "config": {}, "vocab": {}}
     save_file({"a": torch.zeros(2)}, path, {"charseq": json.dumps(newer), "sha256": "0"})

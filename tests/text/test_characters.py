@@ -7,10 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.errors import CharseqError
-from charseq.text.characters import code_points, count_characters, describe, escape
+from charseq.text.characters import (
+    code_points,
+    count_characters,
+    describe,
+    escape,
+    narrow_code_points,
+)
+
+# The chunks of ASCII are counted by another way; so are those with no character above U+FFFF.
+CHUNKS = st.lists(st.text("a\0\x7f ") | st.text("aé漢\uffff") | st.text())
 
 
-@given(chunks=st.lists(st.text()))
+@given(chunks=CHUNKS)
 def test_counts_equal_those_of_counter(chunks: list[str]) -> None:
     counts = count_characters(chunks)
     assert counts == Counter("".join(chunks))
@@ -20,12 +29,19 @@ def test_counts_equal_those_of_counter(chunks: list[str]) -> None:
 @given(text=st.text())
 def test_code_points_equal_ord(text: str) -> None:
     assert code_points(text).tolist() == [ord(character) for character in text]
+    assert narrow_code_points(text).tolist() == [ord(character) for character in text]
+
+
+def test_two_bytes_a_character_where_they_are_enough() -> None:
+    assert narrow_code_points("é\uffff").itemsize == 2
+    assert narrow_code_points("é\U00010000").itemsize == 4
 
 
 def test_half_a_surrogate_pair_is_refused_with_its_place() -> None:
     not_utf8 = b"caf\xe9".decode(errors="surrogateescape")  # what Python makes of such an argument
-    with pytest.raises(CharseqError, match=r"--text: U\+DCE9 at position 4 is half of a surrogate"):
-        code_points(not_utf8, where="--text")
+    for codes in (code_points, narrow_code_points):
+        with pytest.raises(CharseqError, match=r"--text: U\+DCE9 at position 4 is half of a surr"):
+            codes(not_utf8, where="--text")
 
 
 def test_a_character_is_described_by_number_and_name() -> None:

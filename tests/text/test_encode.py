@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from charseq.errors import CharseqError
 from charseq.text import encode
@@ -17,6 +20,11 @@ from charseq.text.vocab import Vocab
 
 TEXT = "one line\r\nand another: é 漢 😀\n"
 VOCAB = Vocab.from_counts(Counter(TEXT))
+
+# ASCII in runs, odd and even, beside characters of two, three and four bytes.
+PIECES = st.lists(
+    st.text("ab\0 \r\n", max_size=5) | st.text("é€漢😀\ufeff\ufffd", max_size=2), max_size=8
+).map("".join)
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +42,51 @@ def path(tmp_path: Path) -> Path:
 
 def cached_files(cache: Path) -> list[Path]:
     return sorted(cache.glob("*.npy"))
+
+
+def one_at_a_time(text: str, vocab: Vocab, unknown: str) -> list[int]:
+    """What encoding means: a symbol after the other, by its place in the list."""
+    ids = []
+    for character in text:
+        if character in vocab.symbols:
+            ids.append(vocab.symbols.index(character))
+        elif unknown == "replace":
+            ids.append(0)
+    return ids
+
+
+@given(
+    text=PIECES,
+    more=st.text("abé漢😀", max_size=4),
+    wide=st.sampled_from([0, 300, 70_000]),
+    unknown=st.sampled_from(["skip", "replace"]),
+    newlines=st.sampled_from(["keep", "unix"]),
+    chunk_bytes=st.integers(1, 9),
+)
+def test_any_text_in_any_chunks_encodes_as_one_character_at_a_time(
+    tmp_path_factory: pytest.TempPathFactory,
+    text: str,
+    more: str,
+    wide: int,
+    unknown: Literal["skip", "replace"],
+    newlines: Literal["keep", "unix"],
+    chunk_bytes: int,
+) -> None:
+    read = text.removeprefix("\ufeff")
+    if newlines == "unix":
+        read = read.replace("\r\n", "\n").replace("\r", "\n")
+    if not read:
+        return
+    known = {*read[::2], *more, "a", *map(chr, range(0x20000, 0x20000 + wide))}
+    vocab = Vocab.from_counts(dict.fromkeys(known, 1), unknown=unknown)
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "text").write_bytes(text.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHARSEQ_CACHE_DIR", str(folder))
+        patch.setattr(encode, "read_chunks", partial(read_chunks, chunk_bytes=chunk_bytes))
+        ids = encode_file(folder / "text", vocab, newlines=newlines, unknown=unknown)
+    assert ids.tolist() == one_at_a_time(read, vocab, unknown)
+    assert ids.dtype == vocab.dtype
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 5, 1 << 20])
@@ -130,7 +183,7 @@ def test_an_unknown_character_is_placed_in_the_file(
     path.write_text("one line\nand é? no: é!")
     monkeypatch.setattr(encode, "read_chunks", partial(read_chunks, chunk_bytes=4))
     known = Vocab.from_counts(Counter("one line\nand no:"))
-    place = r"text\.txt: 'é' .* at position 13 \(line 2, column 5\) .* \(3 more are not either\)"
+    place = r"text\.txt: 'é' .* at position 14 \(line 2, column 5\) .* \(3 more are not either\)"
     with pytest.raises(CharseqError, match=place):
         encode_file(path, known)
     assert not cached_files(cache)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.errors import CharseqError
+from charseq.text import read
 from charseq.text.read import file_sha256, read_chunks
 
 # Characters of one to four bytes, line endings, NUL and byte-order marks, beside each other.
@@ -64,8 +66,10 @@ def test_the_first_bad_byte_is_named_with_its_place(
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         place = f"{scratch}:{line}: byte 0x{data[error.start]:02x} at byte offset {error.start} "
-        with pytest.raises(CharseqError, match=r"`data\.errors: replace`") as caught:
-            list(read_chunks(scratch, chunk_bytes=chunk_bytes))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(read, "CHUNK_BYTES", chunk_bytes)  # in which the lines are counted
+            with pytest.raises(CharseqError, match=r"`data\.errors: replace`") as caught:
+                list(read_chunks(scratch, chunk_bytes=chunk_bytes))
         assert str(caught.value).startswith(place)
     else:
         assert "".join(read_chunks(scratch, chunk_bytes=chunk_bytes)) == expected
@@ -85,6 +89,33 @@ def test_the_raw_bytes_can_be_hashed_in_the_same_pass(tmp_path: Path) -> None:
     chunks = read_chunks(path, newlines="unix", observe=digest.update, chunk_bytes=2)
     assert "".join(chunks) == "one\ntwo"
     assert digest.hexdigest() == file_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("bad", [b"0", b"5", b"9"])
+def test_what_the_observer_raises_is_raised(tmp_path: Path, bad: bytes) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"0123456789")
+
+    def refuse(data: bytes) -> None:
+        if bad in data:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(read_chunks(path, observe=refuse, chunk_bytes=3))
+
+
+def test_a_text_that_is_left_in_the_middle_leaves_no_thread(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"some text\xff")
+    threads = threading.active_count()
+    seen: list[bytes] = []
+    chunks = read_chunks(path, observe=seen.append, chunk_bytes=2)
+    assert next(chunks) == "so"
+    del chunks
+    with pytest.raises(CharseqError):
+        list(read_chunks(path, observe=seen.append))
+    assert threading.active_count() == threads
+    assert seen == [b"so", b"some text\xff"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"], ids=["no byte", "only a mark"])

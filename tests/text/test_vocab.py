@@ -70,6 +70,28 @@ def test_ids_take_the_fewest_bytes_that_hold_them(size: int, dtype: type) -> Non
             vocab.encode(stranger)
 
 
+@pytest.mark.parametrize("size", [1, 128, 256, 300, 70_000])
+@pytest.mark.parametrize("text", ["c", "cab", "abcabc", "b" * 99])
+def test_an_ascii_text_has_the_ids_of_its_characters_in_a_vocabulary_of_any_size(
+    size: int, text: str
+) -> None:
+    others = map(chr, range(0x20000, 0x20000 + size))
+    vocab = Vocab.from_counts(dict.fromkeys("\x01abc~" + "".join(others), 1))
+    assert vocab.encode(text).tolist() == ["\x01abc~".index(one) for one in text]
+    assert vocab.encode(text).dtype == vocab.dtype
+    for stranger in ("\0", "d", "\x7f"):
+        assert vocab.encode(text + stranger, unknown="skip").tolist() == vocab.encode(text).tolist()
+        with pytest.raises(UnknownCharacterError, match=f"at position {len(text) + 1} "):
+            vocab.encode(text + stranger)
+
+
+def test_half_a_surrogate_pair_is_no_text_for_bytes_either() -> None:
+    with pytest.raises(
+        CharseqError, match=r"--prime: U\+D83D at position 2 is half of a surrogate"
+    ):
+        BYTE.encode("a\ud83d", where="--prime")
+
+
 def test_an_empty_text_has_no_ids() -> None:
     for vocab in (ABC, WITH_UNKNOWN, BYTE):
         assert vocab.encode("").tolist() == []
