@@ -76,6 +76,8 @@ def _check(
 ) -> None:
     """The kernel sees addresses alone: another type or shape would read somebody else's memory."""
     hidden, inputs = weight_hh.shape[-1], weight_ih.shape[-1]
+    if x.dim() < 2 or 0 in x.shape[:2]:
+        raise CharseqError(f"LSTM: x is {tuple(x.shape)}; T and B are at least 1")
     steps, batch = x.shape[:2]
     wanted = {
         "weight_hh": (weight_hh, (4 * hidden, hidden)),

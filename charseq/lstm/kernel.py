@@ -1,12 +1,12 @@
 """The compiled LSTM, loaded by ctypes: a plain C interface, so no version of torch matters to it.
 
-Nothing here imports torch; where torch is imported, the kernel computes on its threads.
+Nothing here imports torch, but the kernel computes on the threads of its OpenMP.
 """
 
 import ctypes
 import functools
+import importlib.util
 import os
-import sys
 from pathlib import Path
 
 from charseq.errors import CharseqError
@@ -122,10 +122,10 @@ class Kernel:
 
     @property
     def threaded(self) -> bool:
-        """Whether it computes on several threads: those of torch's OpenMP, if torch is imported."""
-        if not self._looked and "torch" in sys.modules:
+        """Whether it computes on several threads: those of torch's OpenMP."""
+        if not self._looked:
             self._looked = True
-            for path in _loaded_libraries("libgomp", "libiomp5", "libomp"):
+            for path in _loaded_libraries("libgomp", "libiomp5", "libomp") or _beside_torch():
                 runtime = ctypes.CDLL(path)
                 names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
                 if all(hasattr(runtime, name) for name in names):
@@ -176,3 +176,10 @@ def _loaded_libraries(*names: str) -> list[str]:
         return []
     paths = {parts[5] for line in maps if len(parts := line.split(maxsplit=5)) == 6}
     return sorted(path for path in paths if Path(path).name.startswith(names))
+
+
+def _beside_torch() -> list[str]:
+    """The OpenMP that torch will load when it is imported: a second one would be in its way."""
+    found = importlib.util.find_spec("torch")  # which does not import it
+    folder = Path(found.origin).parent / "lib" if found and found.origin else None
+    return sorted(map(str, folder.glob("lib*omp*.so*"))) if folder else []

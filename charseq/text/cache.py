@@ -12,7 +12,6 @@ from threading import Event
 from typing import BinaryIO
 
 import platformdirs
-from filelock import FileLock
 
 from charseq.text.read import expand
 
@@ -33,6 +32,8 @@ def locked(path: Path) -> AbstractContextManager[object]:
         OSError: the folder cannot be made or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    from filelock import FileLock  # a command that locks nothing starts without it
+
     return FileLock(f"{path}.lock")
 
 

@@ -32,7 +32,10 @@ def gates(*parameters: str, of: str = "ifgo") -> set[str]:
     return {f"{parameter}.{gate}" for parameter in parameters for gate in of}
 
 
-@pytest.mark.parametrize("backend", list(BACKENDS))
+EVERY = [pytest.param(name, marks=[pytest.mark.kernel] * (name == "fused")) for name in BACKENDS]
+
+
+@pytest.mark.parametrize("backend", EVERY)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_every_gradient_of_every_backend_is_right(backend: str, dtype: torch.dtype) -> None:
     report = check(backend, dtype)

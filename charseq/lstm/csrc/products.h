@@ -55,7 +55,7 @@ Size product(Size rows, Size depth, Size columns, const typename Kind::Real *a,
                 const bool whole = left % Lanes == 0;
                 for (Size r = 0; r < count; r++) {
                     to[r] = whole ? out + (row + r) * columns + column : ends.at + r * Wide;
-                    start[r] = bias + column;
+                    start[r] = bias ? bias + column : nullptr;
                 }
                 multiply<Kind>(count, int((left + Lanes - 1) / Lanes), deep, from, weights + column * deep,
                                to, bias ? start : nullptr);

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <algorithm>
+#include <sched.h>
 
 #include "layer.h"
 
-// Waits until all ranks are here. It spins: the others are as far to within a microsecond.
+// Waits until all ranks are here. It spins, as the others are as far to within a microsecond, and
+// makes room where they are not: on a busy machine a rank may have to wait for a core.
 struct Barrier {
     Size waiting = 0, round = 0;
     void wait(Size ranks) {
@@ -16,8 +18,8 @@ struct Barrier {
             __atomic_store_n(&waiting, 0, __ATOMIC_RELAXED);
             __atomic_store_n(&round, now + 1, __ATOMIC_RELEASE);
         }
-        while (__atomic_load_n(&round, __ATOMIC_ACQUIRE) == now) {
-        }
+        for (int spins = 0; __atomic_load_n(&round, __ATOMIC_ACQUIRE) == now; spins++)
+            if (spins > 1000) sched_yield();
     }
 };
 
