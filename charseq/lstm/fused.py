@@ -146,22 +146,19 @@ class _FusedLSTM(torch.autograd.Function):
         if lengths is not None:
             lengths = lengths.to(torch.int64).contiguous()
         weights = _pack("forward", kind, weight_hh)
-        layer = kernel.Layer(
-            steps=steps,
-            batch=batch,
-            units=hidden,
+        layer = _layer(
+            (steps, batch, hidden),
             reverse=reverse,
-            threads=_threads(),
             symbols=weight_ih.shape[1],
-            lengths=_address(lengths),
-            ids=_address(x if from_ids else None),
-            table=_address(table),
-            weights=_address(weights),
-            h_0=_address(h_0),
-            c_0=_address(c_0),
-            gates=_address(gates),
-            c=_address(c),
-            output=_address(output),
+            lengths=lengths,
+            ids=x if from_ids else None,
+            table=table,
+            weights=weights,
+            h_0=h_0,
+            c_0=c_0,
+            gates=gates,
+            c=c,
+            output=output,
             keep=keep,
         )
         call("forward", ctypes.byref(layer))
@@ -196,21 +193,18 @@ class _FusedLSTM(torch.autograd.Function):
         if lengths is not None:
             d_z.zero_()
         weights = _pack("backward", ctx.kind, weight_hh)
-        layer = kernel.Layer(
-            steps=steps,
-            batch=batch,
-            units=hidden,
+        layer = _layer(
+            (steps, batch, hidden),
             reverse=reverse,
-            threads=_threads(),
-            lengths=_address(lengths),
-            weights=_address(weights),
-            c_0=_address(c_0),
-            gates=_address(gates),
-            c=_address(c),
-            d_output=_address(d_output),
-            d_h=_address(d_h),
-            d_c=_address(d_c),
-            d_z=_address(d_z),
+            lengths=lengths,
+            weights=weights,
+            c_0=c_0,
+            gates=gates,
+            c=c,
+            d_output=d_output,
+            d_h=d_h,
+            d_c=d_c,
+            d_z=d_z,
             keep=True,
         )
         call("backward", ctypes.byref(layer))
@@ -249,9 +243,20 @@ class _FusedLSTM(torch.autograd.Function):
         )
 
 
+def _layer(sizes: tuple[int, int, int], **fields: Any) -> kernel.Layer:
+    """What the kernel is told of a layer of (T, B, H): numbers, and the addresses of tensors."""
+    steps, batch, units = sizes
+    told = {name: _as_argument(field) for name, field in fields.items()}
+    return kernel.Layer(steps=steps, batch=batch, units=units, threads=_threads(), **told)
+
+
 def _call(kind: str, name: str, *arguments: Any) -> None:
-    addresses = [_address(each) if isinstance(each, Tensor) else each for each in arguments]
-    kernel.load().call(name, kind, *addresses)
+    kernel.load().call(name, kind, *map(_as_argument, arguments))
+
+
+def _as_argument(value: Any) -> Any:
+    """The address of a tensor, for as long as somebody holds it; anything else as it is."""
+    return value.data_ptr() if isinstance(value, Tensor) else value
 
 
 def _threads() -> int:
@@ -297,7 +302,3 @@ def _pack(direction: str, kind: str, weight: Tensor) -> Tensor:
     packed = torch.empty(4 * _ceil(hidden, lanes) * _ceil(inputs, lanes), dtype=dtype)
     _call(kind, f"pack_{direction}", weight.contiguous(), hidden, inputs, _threads(), packed)
     return packed
-
-
-def _address(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
