@@ -22,7 +22,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -65,12 +64,9 @@ def main(arguments: list[str] | None = None) -> None:
         return
     size = int(options.size * 1e6)
     results = [measure(name, size, options.folder, options.steps) for name in TEXTS]
-    machine = {
-        "processor": processor(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "megabytes": size / 1e6,
-    }
+    from charseq.reports import bench
+
+    machine = {**bench.machine(), "numpy": np.__version__, "megabytes": size / 1e6}
     show(results, machine)
     if options.json:
         options.json.write_text(json.dumps({**machine, "results": results}, indent=2) + "\n")
@@ -174,14 +170,6 @@ def show(results: list[dict[str, Any]], machine: dict[str, Any]) -> None:
             f"{batch / step:.2%}" if step else "",
         )
     Console().print(table)
-
-
-def processor() -> str:
-    """The name of the processor, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

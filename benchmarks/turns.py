@@ -8,8 +8,6 @@ down slows all.
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -90,22 +88,10 @@ def parser(description: str, *, rounds: int) -> argparse.ArgumentParser:
 def machine(threads: int) -> dict[str, object]:
     """On what it was measured."""
     from charseq.lstm import kernel
+    from charseq.reports import bench
 
-    return {
-        "processor": processor(),
-        "kernel": kernel.why_not() or kernel.load().instructions,
-        "threads": threads,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def processor() -> str:
-    """The name of the processor, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+    built = kernel.why_not() or kernel.load().instructions
+    return {**bench.machine(), "threads": threads, "kernel": built}
 
 
 def write_json(path: Path | None, on: dict[str, object], results: list[Any]) -> None:

@@ -92,7 +92,7 @@ def look(threads: int | None = None) -> Here:
     if threads is not None:
         torch.set_num_threads(threads)
     auto = "manual" if kernel.why_not() else "fused"
-    return Here(_machine(), _kernel_facts(), backends(), auto)
+    return Here(machine(), _kernel_facts(), backends(), auto)
 
 
 def backends() -> list[Backend]:
@@ -128,8 +128,8 @@ def _kernel_facts() -> KernelFacts | None:
     )
 
 
-def _machine() -> dict[str, Any]:
-    """Without it a speed means little."""
+def machine() -> dict[str, Any]:
+    """Processor, cores, threads and versions: without them a speed means little."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
