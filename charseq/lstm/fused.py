@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from charseq.errors import CharseqError
 from charseq.lstm import kernel
 from charseq.lstm.cell import State
-
-DTYPES = (torch.float32, torch.float64)
+from charseq.lstm.tensors import address, call, kind_of, lanes_of, pack, threads, whole
 
 
 def lstm(
@@ -46,24 +45,9 @@ def lstm(
         tensor.requires_grad for tensor in (x, *state, weight_ih, weight_hh, bias_ih)
     )
     run: Callable[..., tuple[Tensor, Tensor, Tensor]] = _FusedLSTM.apply
-    kind = _kind(weight_hh, bfloat16)
+    kind = kind_of(weight_hh, bfloat16=bfloat16)
     _check(x, state, weight_ih, weight_hh, bias_ih, lengths)
     return run(x, *state, weight_ih, weight_hh, bias_ih, lengths, reverse, kind, keep)
-
-
-def _kind(weight: Tensor, bfloat16: bool) -> str:
-    if weight.device.type != "cpu" or weight.dtype not in DTYPES:
-        raise CharseqError(
-            f"backend fused computes float32 or float64 on a CPU, not {weight.dtype} on"
-            f" {weight.device}; choose another backend"
-        )
-    if not bfloat16:
-        return "float64" if weight.dtype == torch.float64 else "float32"
-    if weight.dtype != torch.float32 or "bfloat16" not in kernel.load().kinds:
-        raise CharseqError(
-            "bfloat16 products need float32 weights and a processor with AVX512-BF16"
-        )
-    return "bfloat16"
 
 
 def _check(
@@ -115,10 +99,10 @@ class _FusedLSTM(torch.autograd.Function):
         kind: str,
         keep: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        call = functools.partial(_call, kind)
-        lanes = _lanes(weight_hh)
+        run = functools.partial(call, kind)
+        lanes = lanes_of(weight_hh)
         steps, (batch, hidden) = x.shape[0], h_0.shape
-        wide = _ceil(hidden, lanes)
+        wide = whole(hidden, lanes)
         x, from_ids = x.contiguous(), not x.is_floating_point()
 
         # 1a. W_ih x_t + b: of features for all t at once, of symbols once for each symbol
@@ -128,10 +112,8 @@ class _FusedLSTM(torch.autograd.Function):
         if from_ids:
             table = _to_blocks(weight_ih, lanes).t().contiguous() + bias  # (V, 4 wide)
         else:
-            weights = _pack("forward", kind, weight_ih)
-            call(
-                "product", steps * batch, x.shape[2], 4 * wide, x, weights, bias, _threads(), gates
-            )
+            weights = pack("forward", kind, weight_ih, gates=4)
+            run("product", steps * batch, x.shape[2], 4 * wide, x, weights, bias, threads(), gates)
         new = h_0.new_empty if lengths is None else h_0.new_zeros
         h = new(steps + 1, batch, hidden)
         # h_{t-1} of every step stands before h_t (in reverse behind it): so 1' is one product
@@ -145,7 +127,7 @@ class _FusedLSTM(torch.autograd.Function):
         c_0 = _widen(c_0, wide)
         if lengths is not None:
             lengths = lengths.to(torch.int64).contiguous()
-        weights = _pack("forward", kind, weight_hh)
+        weights = pack("forward", kind, weight_hh, gates=4)
         layer = _layer(
             (steps, batch, hidden),
             reverse=reverse,
@@ -161,7 +143,7 @@ class _FusedLSTM(torch.autograd.Function):
             output=output,
             keep=keep,
         )
-        call("forward", ctypes.byref(layer))
+        run("forward", ctypes.byref(layer))
 
         if lengths is None:
             last = 0 if reverse else steps - 1
@@ -185,14 +167,14 @@ class _FusedLSTM(torch.autograd.Function):
             )
         d_output, d_h_last, d_c_last = grads
         x, h_0, c_0, weight_ih, weight_hh, lengths, gates, h, c = ctx.saved_tensors
-        reverse, wide, call = ctx.reverse, ctx.wide, functools.partial(_call, ctx.kind)
+        reverse, wide, run = ctx.reverse, ctx.wide, functools.partial(call, ctx.kind)
         steps, batch, hidden = d_output.shape
         d_output = d_output.contiguous()
         d_h, d_c = (_widen(part, wide, copy=True) for part in (d_h_last, d_c_last))
         d_z = gates.new_empty(steps, batch, 4 * wide)
         if lengths is not None:
             d_z.zero_()
-        weights = _pack("backward", ctx.kind, weight_hh)
+        weights = pack("backward", ctx.kind, weight_hh, gates=4)
         layer = _layer(
             (steps, batch, hidden),
             reverse=reverse,
@@ -207,30 +189,31 @@ class _FusedLSTM(torch.autograd.Function):
             d_z=d_z,
             keep=True,
         )
-        call("backward", ctypes.byref(layer))
+        run("backward", ctypes.byref(layer))
 
         # 1'. the weights are the same at every t: their gradients are one product over T * B
         rows = steps * batch
         before = h[1:] if reverse else h[:-1]
         d_weight_hh = torch.empty_like(weight_hh, memory_format=torch.contiguous_format)
-        call("weight_gradient", rows, hidden, hidden, d_z, before, _threads(), d_weight_hh, None)
+        sizes = rows, 4 * wide, hidden, 4
+        run("weight_gradient", *sizes, hidden, d_z, before, threads(), d_weight_hh, None)
         if reverse and lengths is not None:  # where a sequence begins, h holds the zeros of padding
             first = d_z[lengths - 1, torch.arange(batch)]
-            d_weight_hh.addmm_(_from_blocks(first.t(), hidden, _lanes(h)), h_0)
+            d_weight_hh.addmm_(_from_blocks(first.t(), hidden, lanes_of(h)), h_0)
         d_x = None
         if x.is_floating_point():
             inputs = x.shape[2]
             d_weight_ih = torch.empty_like(weight_ih, memory_format=torch.contiguous_format)
             d_bias = h.new_empty(4 * hidden)
-            call("weight_gradient", rows, hidden, inputs, d_z, x, _threads(), d_weight_ih, d_bias)
+            run("weight_gradient", *sizes, inputs, d_z, x, threads(), d_weight_ih, d_bias)
             if ctx.needs_input_grad[0]:
                 d_x = torch.empty_like(x)
-                weights = _pack("backward", ctx.kind, weight_ih)
-                call("product", rows, 4 * wide, inputs, d_z, weights, None, _threads(), d_x)
+                weights = pack("backward", ctx.kind, weight_ih, gates=4)
+                run("product", rows, 4 * wide, inputs, d_z, weights, None, threads(), d_x)
         else:
             d_table = h.new_zeros(weight_ih.shape[1], 4 * wide)
-            call("sum_by_id", d_z, x, rows, 4 * wide, _threads(), d_table)
-            d_weight_ih = _from_blocks(d_table.t(), hidden, _lanes(h))
+            run("sum_by_id", d_z, x, rows, 4 * wide, threads(), d_table)
+            d_weight_ih = _from_blocks(d_table.t(), hidden, lanes_of(h))
             d_bias = d_weight_ih.sum(1)
         return (
             d_x,
@@ -246,37 +229,15 @@ class _FusedLSTM(torch.autograd.Function):
 def _layer(sizes: tuple[int, int, int], **fields: Any) -> kernel.Layer:
     """What the kernel is told of a layer of (T, B, H): numbers, and the addresses of tensors."""
     steps, batch, units = sizes
-    told = {name: _as_argument(field) for name, field in fields.items()}
-    return kernel.Layer(steps=steps, batch=batch, units=units, threads=_threads(), **told)
-
-
-def _call(kind: str, name: str, *arguments: Any) -> None:
-    kernel.load().call(name, kind, *map(_as_argument, arguments))
-
-
-def _as_argument(value: Any) -> Any:
-    """The address of a tensor, for as long as somebody holds it; anything else as it is."""
-    return value.data_ptr() if isinstance(value, Tensor) else value
-
-
-def _threads() -> int:
-    return torch.get_num_threads() if kernel.load().threaded else 1
-
-
-def _lanes(tensor: Tensor) -> int:
-    """Numbers in a vector of the kernel."""
-    return kernel.load().vector_bytes // tensor.element_size()
-
-
-def _ceil(units: int, lanes: int) -> int:
-    return -(-units // lanes) * lanes
+    told = {name: address(field) for name, field in fields.items()}
+    return kernel.Layer(steps=steps, batch=batch, units=units, threads=threads(), **told)
 
 
 def _to_blocks(weight: Tensor, lanes: int) -> Tensor:
     """(4H, N) by gates to (4 wide, N) by blocks: (blocks, 4, lanes, N)."""
     hidden = weight.shape[0] // 4
     by_gate = weight.reshape(4, hidden, -1)
-    by_gate = nn.functional.pad(by_gate, (0, 0, 0, _ceil(hidden, lanes) - hidden))
+    by_gate = nn.functional.pad(by_gate, (0, 0, 0, whole(hidden, lanes) - hidden))
     by_block = by_gate.view(4, -1, lanes, by_gate.shape[2]).transpose(0, 1)
     return by_block.flatten(0, 2)
 
@@ -292,13 +253,3 @@ def _widen(state: Tensor, wide: int, *, copy: bool = False) -> Tensor:
     if state.shape[1] != wide:
         return nn.functional.pad(state, (0, wide - state.shape[1]))
     return state.clone(memory_format=torch.contiguous_format) if copy else state.contiguous()
-
-
-def _pack(direction: str, kind: str, weight: Tensor) -> Tensor:
-    """W (4H, I), in the order in which the kernel multiplies with it."""
-    hidden, inputs = weight.shape[0] // 4, weight.shape[1]
-    lanes = _lanes(weight)
-    dtype = torch.bfloat16 if kind == "bfloat16" else weight.dtype
-    packed = torch.empty(4 * _ceil(hidden, lanes) * _ceil(inputs, lanes), dtype=dtype)
-    _call(kind, f"pack_{direction}", weight.contiguous(), hidden, inputs, _threads(), packed)
-    return packed

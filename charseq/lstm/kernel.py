@@ -67,14 +67,31 @@ class Stream(ctypes.Structure):
     ]
 
 
+class CrossEntropy(ctypes.Structure):
+    """``CrossEntropy`` of ``csrc/cross_entropy.h``, field for field."""
+
+    _fields_ = [
+        ("rows", _NUMBER),
+        ("inputs", _NUMBER),
+        ("symbols", _NUMBER),
+        ("threads", _NUMBER),
+        ("x", _POINTER),
+        ("weights", _POINTER),
+        ("bias", _POINTER),
+        ("targets", _POINTER),
+        ("smoothing", ctypes.c_double),
+        ("d_logits", _POINTER),
+    ]
+
+
 _FUNCTIONS: dict[str, list[object]] = {
     "forward": [ctypes.POINTER(Layer)],
     "backward": [ctypes.POINTER(Layer)],
     "product": [_NUMBER, _NUMBER, _NUMBER, _POINTER, _POINTER, _POINTER, _NUMBER, _POINTER],
-    "weight_gradient": [*[_NUMBER] * 3, _POINTER, _POINTER, _NUMBER, _POINTER, _POINTER],
-    "pack_forward": [_POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
-    "pack_backward": [_POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
-    "pack_rows": [_POINTER, _NUMBER, _NUMBER, _POINTER],
+    "weight_gradient": [*[_NUMBER] * 5, _POINTER, _POINTER, _NUMBER, _POINTER, _POINTER],
+    "cross_entropy": [ctypes.POINTER(CrossEntropy), ctypes.POINTER(ctypes.c_double)],
+    "pack_forward": [_POINTER, *[_NUMBER] * 4, _POINTER],
+    "pack_backward": [_POINTER, *[_NUMBER] * 4, _POINTER],
     "write": [ctypes.POINTER(Stream), _NUMBER, _NUMBER, _POINTER, _POINTER],
     "sum_by_id": [_POINTER, _POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
 }
@@ -107,7 +124,7 @@ class Kernel:
         if failure == 1:
             raise MemoryError("the LSTM's kernel found no memory")
         if failure:
-            raise CharseqError("LSTM: an id or a length is out of its range")
+            raise CharseqError("LSTM: an id, a target or a length is out of its range")
 
     def write(self, kind: str, *arguments: object) -> int:
         """``Stream.write`` of ``csrc/stream.h``: how many symbols were written.

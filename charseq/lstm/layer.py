@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from charseq.errors import CharseqError
 from charseq.lstm import fused, kernel, library, manual, reference
 from charseq.lstm.cell import Gates, LSTMCell, State, step
+from charseq.lstm.tensors import DTYPES
 
 Weights = tuple[Tensor, Tensor, Tensor]  # weight_ih, weight_hh, bias_ih of a layer and direction
 
@@ -226,7 +227,7 @@ class LSTM(nn.Module):
             return self.backend
         if device.type != "cpu":
             return "torch" if device.type == "cuda" else "manual"
-        return "fused" if kernel.why_not() is None and self._dtype in fused.DTYPES else "manual"
+        return "fused" if kernel.why_not() is None and self._dtype in DTYPES else "manual"
 
     def extra_repr(self) -> str:
         return (

@@ -86,7 +86,7 @@ class Stream:
         w_hh = [self._pack(weights[f"lstm.weight_hh_l{n}"]) for n in range(self._layers)]
         w_out = self._empty(self._ceil(self.symbols) * self._ceil(self._units))
         out = np.ascontiguousarray(weights["output.weight"])
-        self._call("pack_rows", out, self.symbols, self._units, w_out)
+        self._call("pack_forward", out, self.symbols, 1, self._units, 1, w_out)
         bias_out = np.zeros(self._ceil(self.symbols), self._dtype)
         bias_out[: self.symbols] = weights["output.bias"]
         self.weight_bytes = sum(packed.nbytes for packed in (*w_above, *w_hh, w_out))
@@ -192,7 +192,7 @@ class Stream:
         inputs = weight.shape[1]
         packed = self._empty(4 * self._wide * self._ceil(inputs))
         rows = np.ascontiguousarray(weight)
-        self._call("pack_forward", rows, self._units, inputs, 1, packed)
+        self._call("pack_forward", rows, self._units, 4, inputs, 1, packed)
         return packed
 
     def _blocks(self, weight: NDArray[Any]) -> NDArray[Any]:

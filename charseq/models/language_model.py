@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from charseq.lstm.cell import State
+from charseq.lstm.cross_entropy import linear_cross_entropy
 from charseq.lstm.layer import LSTM, drop
 from charseq.text.corpus import Batch
 
@@ -50,8 +51,7 @@ class LanguageModel(nn.Module):
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits (T, B, V) of the symbol that follows each of ``ids`` (T, B), and the state."""
-        h, state = self.read(ids, state)
-        h = drop(h, self.lstm.dropout, training=self.training, locked=self.lstm.locked_dropout)
+        h, state = self._read_and_drop(ids, state)
         return self.output(h), state
 
     @property
@@ -78,13 +78,8 @@ class LanguageModel(nn.Module):
             state = None
         inputs = torch.from_numpy(batch.inputs).to(self.device)
         targets = torch.from_numpy(batch.targets).to(self.device)
-        logits, (h, c) = self(inputs, state)
-        loss_sum = nn.functional.cross_entropy(
-            logits.flatten(0, 1),
-            targets.flatten(),
-            reduction="sum",
-            label_smoothing=label_smoothing,
-        )
+        output, (h, c) = self._read_and_drop(inputs, state)
+        loss_sum = self._cross_entropy(output.flatten(0, 1), targets.flatten(), label_smoothing)
         return loss_sum, targets.numel(), (h.detach(), c.detach())
 
     def begin(self, prompt: Tensor) -> tuple[Tensor, State]:
@@ -103,6 +98,23 @@ class LanguageModel(nn.Module):
         """The outputs (T, B, H) of the last layer for ``ids`` (T, B), and the state after them."""
         output: tuple[Tensor, State] = self.lstm(self.embed(ids), state)
         return output
+
+    def _read_and_drop(self, ids: Tensor, state: State | None) -> tuple[Tensor, State]:
+        h, state = self.read(ids, state)
+        p, locked = self.lstm.dropout, self.lstm.locked_dropout
+        return drop(h, p, training=self.training, locked=locked), state
+
+    def _cross_entropy(self, h: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+        """The sum over outputs (N, H) of the last layer, in nats; the logits by the same backend."""
+        if self.backend == "fused":
+            weight, bias = self.output.weight, self.output.bias
+            bfloat16 = self.lstm.bfloat16_products and self.training
+            return linear_cross_entropy(
+                h, weight, bias, targets, label_smoothing, bfloat16=bfloat16
+            )
+        return nn.functional.cross_entropy(
+            self.output(h), targets, reduction="sum", label_smoothing=label_smoothing
+        )
 
     def embed(self, ids: Tensor) -> Tensor:
         """What the LSTM reads: ids of one-hot vectors as they are, or their embeddings."""

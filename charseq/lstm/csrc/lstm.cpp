@@ -1,8 +1,13 @@
 // The C interface that charseq/lstm/kernel.py loads. Numbers are pointers to contiguous memory.
 
+#include "cross_entropy.h"
 #include "layer.h"
 #include "pack.h"
 #include "stream.h"
+
+namespace {
+constexpr auto ignore = [](auto...) {};
+}
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -24,26 +29,25 @@ Size charseq_vector_bytes() { return VectorBytes; }
     Size charseq_product_##kind(Size rows, Size depth, Size columns, const Kind::Real *a,              \
                                 const Kind::Part *weights, const Kind::Real *bias, Size threads,       \
                                 Kind::Real *out) {                                                     \
-        return product<Kind>(rows, depth, columns, a, weights, bias, threads, out);                    \
+        return product<Kind>(rows, depth, columns, a, weights, bias, threads, out, ignore);            \
     }                                                                                                  \
-    Size charseq_weight_gradient_##kind(Size rows, Size units, Size inputs, const Kind::Real *d_z,     \
-                                        const Kind::Real *x, Size threads, Kind::Real *d_weight,       \
-                                        Kind::Real *d_bias) {                                          \
-        return WeightGradient<Kind>{rows, units, inputs, d_z, x, d_weight, d_bias}.run(threads);       \
+    Size charseq_cross_entropy_##kind(const CrossEntropy<Kind> *given, double *loss) {                 \
+        return given->run(loss);                                                                       \
     }                                                                                                  \
-    Size charseq_pack_forward_##kind(const Kind::Real *weight, Size units, Size inputs, Size threads,  \
-                                     Kind::Part *packed) {                                             \
-        pack_forward<Kind>(weight, units, inputs, threads, packed);                                    \
+    Size charseq_weight_gradient_##kind(Size rows, Size stride, Size units, Size gates, Size inputs,   \
+                                        const Kind::Real *d_z, const Kind::Real *x, Size threads,      \
+                                        Kind::Real *d_weight, Kind::Real *d_bias) {                    \
+        return WeightGradient<Kind>{rows, stride, inputs, {units, gates}, d_z, x, d_weight, d_bias}    \
+            .run(threads);                                                                             \
+    }                                                                                                  \
+    Size charseq_pack_forward_##kind(const Kind::Real *weight, Size units, Size gates, Size inputs,    \
+                                     Size threads, Kind::Part *packed) {                               \
+        pack_forward<Kind>(weight, {units, gates}, inputs, threads, packed);                           \
         return 0;                                                                                      \
     }                                                                                                  \
-    Size charseq_pack_backward_##kind(const Kind::Real *weight, Size units, Size inputs, Size threads, \
-                                      Kind::Part *packed) {                                            \
-        pack_backward<Kind>(weight, units, inputs, threads, packed);                                   \
-        return 0;                                                                                      \
-    }                                                                                                  \
-    Size charseq_pack_rows_##kind(const Kind::Real *weight, Size rows, Size inputs,                    \
-                                  Kind::Part *packed) {                                                \
-        pack_rows<Kind>(weight, rows, inputs, packed);                                                 \
+    Size charseq_pack_backward_##kind(const Kind::Real *weight, Size units, Size gates, Size inputs,   \
+                                      Size threads, Kind::Part *packed) {                              \
+        pack_backward<Kind>(weight, {units, gates}, inputs, threads, packed);                          \
         return 0;                                                                                      \
     }                                                                                                  \
     Size charseq_write_##kind(const Stream<Kind> *stream, Size symbol, Size count,                     \

@@ -1,5 +1,5 @@
-// The products that do not wait for a state, over all time steps at once: the input projection and
-// the three products of its backward pass. All take gates in the order of layer.h.
+// The products that do not wait for a state, over all time steps at once: the input projection, the
+// three products of its backward pass, and those of the output layer.
 #pragma once
 
 #include <cstdlib>
@@ -21,159 +21,194 @@ template <typename Number> struct Scratch {
 
 inline Size round_up(Size n, Size to) { return (n + to - 1) / to * to; }
 
-// out (rows, columns) = a (rows, depth) · packed weights, plus `bias` (columns) unless it is null.
-template <typename Kind>
-Size product(Size rows, Size depth, Size columns, const typename Kind::Real *a,
-             const typename Kind::Part *weights, const typename Kind::Real *bias, Size threads,
-             typename Kind::Real *out) {
+// In what order the rows of a weight (gates * units, inputs) stand as the columns of a product: by
+// blocks of `Lanes` units, in a block by gates. An LSTM has four gates (layer.h), any other layer one.
+template <typename Kind> struct Order {
+    Size units, gates;
+
+    Size columns() const { return gates * round_up(units, Kind::Lanes); }
+    // The row of a column; -1 behind the units
+    Size row(Size column) const {
+        const Size unit = column / (gates * Kind::Lanes) * Kind::Lanes + column % Kind::Lanes;
+        return unit < units ? column / Kind::Lanes % gates * units + unit : -1;
+    }
+};
+
+// What a thread needs to multiply some rows (count, depth) by packed weights, at most `Some` at a time:
+// so often is a panel of weights used once it has been fetched.
+template <typename Kind> struct RowsTimesWeights {
     using Real = typename Kind::Real;
     using Part = typename Kind::Part;
-    constexpr Size Lanes = Kind::Lanes, Wide = Columns * Lanes;
-    constexpr Size Some = 8 * Rows; // rows for which a panel of weights is fetched once
-    const Size deep = round_up(depth, Kind::Pair);
+    static constexpr Size Lanes = Kind::Lanes, Wide = Columns * Lanes, Some = 8 * Rows;
+
+    Size depth, columns;
+    const Part *weights;
+    const Real *bias; // (columns), or null
+    Size deep = round_up(depth, Kind::Pair);
+    Scratch<Part> parts{Kind::Pair > 1 ? Some * deep : 0};
+    Scratch<Real> ends{Some * Wide}; // the last columns, where they fill no vector
+
+    bool has_memory() const { return parts.at && ends.at; }
+
+    // out (count, columns) = a (count, depth) · weights + bias
+    void operator()(Size count, const Real *a, Real *out) const {
+        const Part *from[Some];
+        Real *to[Some];
+        const Real *start[Some];
+        for (Size r = 0; r < count; r++) {
+            if constexpr (Kind::Pair > 1) {
+                Kind::copy_parts(parts.at + r * deep, a + r * depth, depth, deep);
+                from[r] = parts.at + r * deep;
+            } else {
+                from[r] = a + r * depth;
+            }
+        }
+        for (Size column = 0; column < columns; column += Wide) {
+            const Size left = columns - column < Wide ? columns - column : Wide;
+            const bool whole = left % Lanes == 0;
+            for (Size r = 0; r < count; r++) {
+                to[r] = whole ? out + r * columns + column : ends.at + r * Wide;
+                start[r] = bias ? bias + column : nullptr;
+            }
+            multiply<Kind>(count, int((left + Lanes - 1) / Lanes), deep, from, weights + column * deep, to,
+                           bias ? start : nullptr);
+            for (Size r = 0; r < count && !whole; r++)
+                std::memcpy(out + r * columns + column, to[r], size_t(left) * sizeof(Real));
+        }
+    }
+};
+
+// out (rows, columns) = a (rows, depth) · packed weights, plus `bias` (columns) unless it is null.
+// `each(row, count, out)` sees some rows while they are in the cache.
+template <typename Kind, typename Each>
+Size product(Size rows, Size depth, Size columns, const typename Kind::Real *a,
+             const typename Kind::Part *weights, const typename Kind::Real *bias, Size threads,
+             typename Kind::Real *out, Each each) {
+    constexpr Size Some = RowsTimesWeights<Kind>::Some;
     bool failed = false;
     in_parallel(threads, [&](Size rank, Size ranks) {
         const Share mine(rows, rank, ranks);
-        Scratch<Part> parts(Kind::Pair > 1 ? Some * deep : 0);
-        Scratch<Real> ends(Some * Wide); // the last columns, where they fill no vector
-        if (!parts.at || !ends.at) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+        const RowsTimesWeights<Kind> multiply{depth, columns, weights, bias};
+        if (!multiply.has_memory()) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
         for (Size row = mine.from; row < mine.to; row += Some) {
             const Size count = mine.to - row < Some ? mine.to - row : Some;
-            const Part *from[Some];
-            Real *to[Some];
-            const Real *start[Some];
-            for (Size r = 0; r < count; r++) {
-                if constexpr (Kind::Pair > 1) {
-                    Kind::copy_parts(parts.at + r * deep, a + (row + r) * depth, depth, deep);
-                    from[r] = parts.at + r * deep;
-                } else {
-                    from[r] = a + (row + r) * depth;
-                }
-            }
-            for (Size column = 0; column < columns; column += Wide) {
-                const Size left = columns - column < Wide ? columns - column : Wide;
-                const bool whole = left % Lanes == 0;
-                for (Size r = 0; r < count; r++) {
-                    to[r] = whole ? out + (row + r) * columns + column : ends.at + r * Wide;
-                    start[r] = bias ? bias + column : nullptr;
-                }
-                multiply<Kind>(count, int((left + Lanes - 1) / Lanes), deep, from, weights + column * deep,
-                               to, bias ? start : nullptr);
-                for (Size r = 0; r < count && !whole; r++)
-                    std::memcpy(out + (row + r) * columns + column, to[r], size_t(left) * sizeof(Real));
-            }
+            multiply(count, a + row * depth, out + row * columns);
+            each(row, count, out + row * columns);
         }
     });
     return failed;
 }
 
-// d_weight (4 units, inputs) = d_z (rows, 4 wide), transposed, · x (rows, inputs); and d_bias (4
-// units), the sum of d_z over the rows, unless it is null.
+// d_weight (gates * units, inputs) = d_z (rows, stride), transposed, · x (rows, inputs); and d_bias
+// (gates * units), the sum of d_z over the rows, unless it is null. The columns of d_z are in `order`.
+//
+// It is computed as its transpose, so that of d_z, the wider of the two, whole vectors are taken: only
+// x has to be brought into an order of its own.
 template <typename Kind> struct WeightGradient {
     using Real = typename Kind::Real;
     using Part = typename Kind::Part;
+    using Vector = typename Kind::Vector;
     static constexpr Size Lanes = Kind::Lanes, Wide = Columns * Lanes, Pair = Kind::Pair;
     static constexpr Size Deep = 512; // terms at a time
     static constexpr Size Tile = Rows * Deep + Lanes * Pair; // memory of a tile, with room behind it
 
-    Size rows, units, inputs;
+    Size rows, stride, inputs;
+    Order<Kind> order;
     const Real *d_z, *x;
     Real *d_weight, *d_bias;
 
     Size run(Size threads) const {
-        const Size blocks = round_up(units, Lanes) / Lanes;
+        const Size vectors = order.columns() / Lanes;
         bool failed = false;
-        in_parallel(threads < blocks ? threads : blocks, [&](Size rank, Size ranks) {
-            const Share mine(blocks, rank, ranks); // the gates of some units
-            if (!of_gates(mine.from * 4 * Lanes, mine.to * 4 * Lanes))
+        in_parallel(threads < vectors ? threads : vectors, [&](Size rank, Size ranks) {
+            const Share mine(vectors, rank, ranks);
+            if (!of_columns(mine.from * Lanes, mine.to * Lanes))
                 __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
         });
         return failed;
     }
 
   private:
-    // Where gate `at`, counted as they lie in memory, has its row of d_weight; -1 behind the units.
-    Size row_of(Size at) const {
-        const Size unit = at / (4 * Lanes) * Lanes + at % Lanes;
-        return unit < units ? at / Lanes % 4 * units + unit : -1;
-    }
-
-    bool of_gates(Size first, Size last) const {
-        const Size gates = last - first, tiles = (gates + Rows - 1) / Rows;
-        const Size end = inputs / Wide * Wide, narrow = round_up(inputs - end, Lanes);
+    bool of_columns(Size first, Size last) const {
+        const Size tiles = (inputs + Rows - 1) / Rows, width = last - first;
         Scratch<Part> left(tiles * Tile), right(Deep * Wide);
-        Scratch<Real> nowhere(Wide), ends(gates * narrow);
-        if (!left.at || !right.at || !nowhere.at || !ends.at) return false;
+        Scratch<Real> product(round_up(inputs, Lanes) * width), sums(width); // the transpose of d_weight
+        if (!left.at || !right.at || !product.at || !sums.at) return false;
         for (Size k = 0; k < rows; k += Deep) {
             const Size count = rows - k < Deep ? rows - k : Deep;
-            pack_gates(k, count, first, gates, left.at);
-            if (d_bias) sum_gates(k, count, first, gates);
-            for (Size column = 0; column < inputs; column += Wide) {
-                const Size width = column < end ? Wide : narrow;
-                pack_inputs(k, count, column, width, right.at);
+            pack_inputs(k, count, left.at);
+            for (Size column = 0; column < width; column += Wide) {
+                const Size some = width - column < Wide ? width - column : Wide;
+                pack_gradients(k, count, first + column, some, right.at, sums.at + column);
                 for (Size t = 0; t < tiles; t++) {
-                    const Size height = gates - t * Rows < Rows ? gates - t * Rows : Rows;
+                    const Size height = inputs - t * Rows < Rows ? inputs - t * Rows : Rows;
                     const Part *a[Rows];
-                    Real *sums[Rows];
+                    Real *to[Rows];
                     for (Size r = 0; r < height; r++) {
-                        const Size row = row_of(first + t * Rows + r);
                         a[r] = left.at + t * Tile + r * Pair;
-                        sums[r] = row < 0         ? nowhere.at
-                                  : column < end ? d_weight + row * inputs + column
-                                                 : ends.at + (t * Rows + r) * narrow;
+                        to[r] = product.at + (t * Rows + r) * width + column;
                     }
-                    tile_of<Kind>(height, int(width / Lanes))(round_up(count, Pair), a, Rows * Pair, right.at,
-                                                              sums, k ? (const Real *const *)sums : nullptr);
+                    tile_of<Kind>(height, int(some / Lanes))(round_up(count, Pair), a, Rows * Pair, right.at,
+                                                             to, k ? (const Real *const *)to : nullptr, nullptr);
                 }
             }
         }
-        for (Size gate = 0; gate < gates && narrow; gate++)
-            if (const Size row = row_of(first + gate); row >= 0)
-                std::memcpy(d_weight + row * inputs + end, ends.at + gate * narrow,
-                            size_t(inputs - end) * sizeof(Real));
+        for (Size column = 0; column < width; column += Lanes)
+            turn(product.at + column, width, first + column);
+        for (Size column = 0; column < width && d_bias; column++)
+            if (const Size row = order.row(first + column); row >= 0) d_bias[row] = sums.at[column];
         return true;
     }
 
     // (tiles, count / Pair, Rows, Pair). A vector is stored where only Rows of it belong: what follows
-    // them is overwritten next. Some terms at a time, so that d_z is read along its rows.
-    void pack_gates(Size k, Size count, Size first, Size gates, Part *packed) const {
+    // them is overwritten next. Some terms at a time, so that x is read along its rows.
+    void pack_inputs(Size k, Size count, Part *packed) const {
         constexpr Size Near = 8;
-        const Size wide = 4 * round_up(units, Lanes);
         for (Size start = 0; start < count; start += Near)
-            for (Size tile = 0; tile < gates; tile += Rows)
+            for (Size tile = 0; tile < inputs; tile += Rows)
                 for (Size t = start; t < start + Near && t < count; t += Pair)
                     for (Size v = 0; v < Rows; v += Lanes) {
-                        const Size at = first + tile + v, left = wide - at;
-                        const Real *z = d_z + (k + t) * wide + at;
-                        const bool last = k + t + Pair >= rows; // behind it may be somebody else's memory
-                        const auto one = last ? Kind::load_some(z, left) : Kind::load(z);
-                        typename Kind::Vector two{};
+                        const Size at = (k + t) * inputs + tile + v;
+                        const Size left = rows * inputs - at; // behind them is somebody else's memory
+                        const auto one = Kind::load_some(x + at, left);
+                        Vector two{};
                         if (Pair > 1 && t + 1 < count)
-                            two = last ? Kind::load_some(z + wide, left) : Kind::load(z + wide);
+                            two = Kind::load_some(x + at + inputs, left - inputs);
                         Kind::store_terms(packed + tile / Rows * Tile + t * Rows + v * Pair, one, two);
                     }
     }
 
-    // (count / Pair, width, Pair)
-    void pack_inputs(Size k, Size count, Size column, Size width, Part *to) const {
-        for (Size t = 0; t < count; t += Pair)
-            for (Size v = 0; v < width; v += Lanes) {
-                const Real *from = x + (k + t) * inputs + column + v;
-                const Size left = inputs - column - v;
-                typename Kind::Vector two{};
-                if (Pair > 1 && t + 1 < count) two = Kind::load_some(from + inputs, left);
-                Kind::store_terms(to + t * width + v * Pair, Kind::load_some(from, left), two);
+    // (count / Pair, width, Pair); and adds them up. Rows of d_z are often a page apart, where no
+    // processor foresees what will be read.
+    void pack_gradients(Size k, Size count, Size column, Size width, Part *to, Real *sums) const {
+        constexpr Size Ahead = 8;
+        Vector sum[Columns] = {};
+        const Size vectors = width / Lanes;
+        for (Size v = 0; v < vectors && k; v++) sum[v] = Kind::load(sums + v * Lanes);
+        const Real *from = d_z + k * stride + column;
+        for (Size t = 0; t < count; t += Pair, from += Pair * stride)
+            for (Size v = 0; v < vectors; v++) {
+                for (Size p = 0; p < Pair; p++) __builtin_prefetch(from + (Ahead + p) * stride + v * Lanes);
+                const Size at = v * Lanes, left = stride - column - at;
+                const auto one = Kind::load_some(from + at, left);
+                Vector two{};
+                if (Pair > 1 && t + 1 < count) two = Kind::load_some(from + stride + at, left);
+                Kind::store_terms(to + t * width + at * Pair, one, two);
+                sum[v] += one;
+                if constexpr (Pair > 1) sum[v] += two;
             }
+        for (Size v = 0; v < vectors; v++) Kind::store(sums + v * Lanes, sum[v]);
     }
 
-    void sum_gates(Size k, Size count, Size first, Size gates) const {
-        const Size wide = 4 * round_up(units, Lanes);
-        for (Size at = first; at < first + gates; at += Lanes) {
-            typename Kind::Vector sum{};
-            for (Size t = 0; t < count; t++) sum += Kind::load(d_z + (k + t) * wide + at);
+    // A vector of columns (inputs, Lanes) of the product becomes so many rows of d_weight.
+    void turn(const Real *product, Size width, Size column) const {
+        for (Size i = 0; i < inputs; i += Lanes) {
+            Real square[Lanes][Lanes];
+            for (Size k = 0; k < Lanes; k++)
+                for (Size lane = 0; lane < Lanes; lane++) square[lane][k] = product[(i + k) * width + lane];
             for (Size lane = 0; lane < Lanes; lane++)
-                if (const Size row = row_of(at + lane); row >= 0)
-                    d_bias[row] = (k ? d_bias[row] : 0) + sum[lane];
+                if (const Size row = order.row(column + lane); row >= 0)
+                    Kind::store_some(d_weight + row * inputs + i, Kind::load(square[lane]), inputs - i);
         }
     }
 };

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#if defined(__AVX512BF16__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -101,36 +101,53 @@ struct Bfloat16 : Plain<float> {
 };
 #endif
 
-// 2^y - 1 for |y| <= 126, and the nearer of the two for a y beyond; good to 2e-7 of its value, also
-// near 0, where a power less 1 would be rounding.
-template <typename Kind> INLINE typename Kind::Vector power_of_two_less_one(typename Kind::Vector y) {
+// 2^y = scale (1 + rest), where scale is a power of two: y = n + r with n whole and |r| <= 1/2, scale =
+// 2^n, rest = 2^r - 1. So 2^y - 1 keeps its digits also near y = 0. Of an y beyond 126, one way or the
+// other, that of 126 is taken. In float; good to 2e-7 of rest.
+template <typename Kind> struct PowerOfTwo {
     using Vector = typename Kind::Vector;
-    typedef int32_t Ints __attribute__((vector_size(VectorBytes)));
-    const Vector highest = Vector{} + 126, lowest = Vector{} - 126;
-    y = highest < y ? highest : y;
-    y = lowest > y ? lowest : y;
-    // y = n + r with |r| <= 1/2: adding 1.5 * 2^23 rounds y to a whole number, in the lowest bits
-    const Vector shifted = y + 12582912.0f;
-    const Vector r = y - (shifted - 12582912.0f);
-    const Vector scale = (Vector)(((Ints)shifted << 23) + 0x3f800000); // 2^n
-    // (2^r - 1) / r: from the polynomial of degree 6 with the least relative error for 2^r
-    Vector p = r * 0.000153458118f + 0.00133999314f;
-    p = p * r + 0.00961848896f;
-    p = p * r + 0.0555032878f;
-    p = p * r + 0.240226469f;
-    p = p * r + 0.693147206f;
-    return scale * (p * r) + (scale - 1);
-}
+    Vector scale, rest;
+
+    explicit INLINE PowerOfTwo(Vector y) {
+        const Vector highest = Vector{} + 126, lowest = Vector{} - 126;
+#if defined(__AVX512DQ__)
+        // Of two where one is not a number, these take the second
+        y = (Vector)_mm512_min_ps((__m512)highest, _mm512_max_ps((__m512)lowest, (__m512)y));
+        const Vector r = (Vector)_mm512_reduce_ps((__m512)y, 8); // y less the nearest whole number
+        scale = (Vector)_mm512_scalef_ps(_mm512_set1_ps(1), (__m512)(y - r));
+#else
+        typedef int32_t Ints __attribute__((vector_size(VectorBytes)));
+        y = highest < y ? highest : y;
+        y = lowest > y ? lowest : y;
+        // Adding 1.5 * 2^23 rounds y to a whole number, in the lowest bits
+        const Vector shifted = y + 12582912.0f;
+        const Vector r = y - (shifted - 12582912.0f);
+        scale = (Vector)(((Ints)shifted << 23) + 0x3f800000);
+#endif
+        // (2^r - 1) / r: from the polynomial of degree 6 with the least relative error for 2^r
+        Vector p = r * 0.000153458118f + 0.00133999314f;
+        p = p * r + 0.00961848896f;
+        p = p * r + 0.0555032878f;
+        p = p * r + 0.240226469f;
+        p = p * r + 0.693147206f;
+        rest = p * r;
+    }
+};
 
 // The nonlinearities: in double the library's, in float good to a few roundings. Not a number stays so.
-template <typename Kind> INLINE typename Kind::Vector sigmoid(typename Kind::Vector x) {
+template <typename Kind> INLINE typename Kind::Vector exponential(typename Kind::Vector x) {
     typename Kind::Vector y;
     if constexpr (sizeof(typename Kind::Real) == 8) {
-        for (Size lane = 0; lane < Kind::Lanes; lane++) y[lane] = 1 / (1 + std::exp(-x[lane]));
+        for (Size lane = 0; lane < Kind::Lanes; lane++) y[lane] = std::exp(x[lane]);
     } else {
-        y = 1 / (2 + power_of_two_less_one<Kind>(x * -1.44269504088896341f));
+        const PowerOfTwo<Kind> power(x * 1.44269504088896341f);
+        y = power.scale * power.rest + power.scale;
     }
     return y;
+}
+
+template <typename Kind> INLINE typename Kind::Vector sigmoid(typename Kind::Vector x) {
+    return 1 / (1 + exponential<Kind>(-x));
 }
 
 template <typename Kind> INLINE typename Kind::Vector tanh(typename Kind::Vector x) {
@@ -138,7 +155,8 @@ template <typename Kind> INLINE typename Kind::Vector tanh(typename Kind::Vector
     if constexpr (sizeof(typename Kind::Real) == 8) {
         for (Size lane = 0; lane < Kind::Lanes; lane++) y[lane] = std::tanh(x[lane]);
     } else {
-        const auto e = power_of_two_less_one<Kind>(x * -2.88539008177792682f);
+        const PowerOfTwo<Kind> power(x * -2.88539008177792682f);
+        const auto e = power.scale * power.rest + (power.scale - 1);
         y = -e / (2 + e);
     }
     return y;

@@ -1,0 +1,111 @@
+"""The output layer with the cross-entropy of its softmax, compiled: ``csrc/cross_entropy.h``.
+
+    z = W x + b    p = softmax(z)    loss = -sum_v q_v log p_v    d_z = p - q
+
+where q is 1 for the target; with label smoothing e, 1 - e + e / V for it and e / V for the others
+(Szegedy et al. 2016, section 7). The logits z become d_z while they are in the cache: torch would pass
+over the (N, V) of them five times, and multiplies matrices of few columns slowly.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from charseq.errors import CharseqError
+from charseq.lstm import kernel
+from charseq.lstm.tensors import address, call, kind_of, lanes_of, pack, threads, whole
+
+
+def linear_cross_entropy(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    label_smoothing: float = 0.0,
+    *,
+    bfloat16: bool = False,
+) -> Tensor:
+    """``cross_entropy(linear(x, weight, bias), targets, reduction="sum")``, in nats.
+
+    ``x``: (N, H); ``weight``: (V, H); ``bias``: (V,); ``targets``: (N,) int64.
+    ``bfloat16``: float32 numbers, but products of bfloat16, summed in float32.
+
+    Raises:
+        CharseqError: the weights are on no CPU or not float32 or float64; an argument is not of
+            their type, or of a wrong shape; a target is not in 0 to V - 1; the kernel is not to be
+            had (``UnavailableError``); or the backward pass is itself to be differentiated.
+    """
+    kind = kind_of(weight, bfloat16=bfloat16)
+    symbols, inputs = weight.shape
+    wanted = {"x": (x, (len(x), inputs)), "bias": (bias, (symbols,))}
+    for name, (tensor, shape) in wanted.items():
+        if tensor.dtype != weight.dtype or tensor.shape != shape:
+            found = f"{tensor.dtype} {tuple(tensor.shape)}"
+            raise CharseqError(f"cross-entropy: {name} is {found}, not {weight.dtype} {shape}")
+    if targets.dtype != torch.int64 or targets.shape != x.shape[:1]:
+        found = f"{targets.dtype} {tuple(targets.shape)}"
+        raise CharseqError(f"cross-entropy: targets is {found}, not torch.int64 ({len(x)},)")
+    run: Callable[..., Tensor] = _LinearCrossEntropy.apply
+    return run(x, weight, bias, targets, label_smoothing, kind)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        label_smoothing: float,
+        kind: str,
+    ) -> Tensor:
+        x, targets = x.contiguous(), targets.contiguous()
+        (rows, inputs), symbols = x.shape, len(weight)
+        wide = whole(symbols, lanes_of(weight))
+        packed = pack("forward", kind, weight, gates=1)
+        padded = nn.functional.pad(bias, (0, wide - symbols), value=-torch.inf)
+        d_logits = x.new_empty(rows, wide)
+        told = kernel.CrossEntropy(
+            rows=rows,
+            inputs=inputs,
+            symbols=symbols,
+            threads=threads(),
+            x=address(x),
+            weights=address(packed),
+            bias=address(padded),
+            targets=address(targets),
+            smoothing=label_smoothing,
+            d_logits=address(d_logits),
+        )
+        loss = ctypes.c_double()
+        call(kind, "cross_entropy", ctypes.byref(told), ctypes.byref(loss))
+        ctx.kind = kind
+        ctx.save_for_backward(x, weight, d_logits)
+        return x.new_tensor(loss.value)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # autograd records backward only to differentiate it again
+            raise CharseqError(
+                "the fused cross-entropy has a first derivative only: for second derivatives"
+                " (create_graph=True) use backend='reference'"
+            )
+        (d_loss,) = grads
+        x, weight, d_logits = ctx.saved_tensors
+        (rows, inputs), (symbols, wide) = x.shape, (len(weight), d_logits.shape[1])
+        d_x = None
+        if ctx.needs_input_grad[0]:
+            d_x = torch.empty_like(x)
+            packed = pack("backward", ctx.kind, weight * d_loss, gates=1)
+            call(ctx.kind, "product", rows, wide, inputs, d_logits, packed, None, threads(), d_x)
+        # Its transpose: the kernel shares the columns of x out among the threads, and V are few
+        d_weight = x.new_empty(inputs, wide)
+        sizes = rows, inputs, inputs, 1, wide
+        call(ctx.kind, "weight_gradient", *sizes, x, d_logits, threads(), d_weight, None)
+        d_bias = d_logits.sum(0)[:symbols] * d_loss
+        d_weight = (d_weight[:, :symbols].t() * d_loss).contiguous()
+        return d_x, d_weight, d_bias, None, None, None

@@ -1,0 +1,71 @@
+"""The kernel's functions, told of torch's tensors: for what ``fused.py`` and ``cross_entropy.py`` share.
+
+A *kind* of arithmetic is float32, float64, or bfloat16: float32 numbers, products of bfloat16.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from charseq.errors import CharseqError
+from charseq.lstm import kernel
+
+DTYPES = (torch.float32, torch.float64)
+
+
+def kind_of(weight: Tensor, *, bfloat16: bool) -> str:
+    """The kind of arithmetic for a weight.
+
+    Raises:
+        CharseqError: the kernel has none for it.
+    """
+    if weight.device.type != "cpu" or weight.dtype not in DTYPES:
+        raise CharseqError(
+            f"backend fused computes float32 or float64 on a CPU, not {weight.dtype} on"
+            f" {weight.device}; choose another backend"
+        )
+    if not bfloat16:
+        return "float64" if weight.dtype == torch.float64 else "float32"
+    if weight.dtype != torch.float32 or "bfloat16" not in kernel.load().kinds:
+        raise CharseqError(
+            "bfloat16 products need float32 weights and a processor with AVX512-BF16"
+        )
+    return "bfloat16"
+
+
+def call(kind: str, name: str, *arguments: Any) -> None:
+    """A function of ``csrc/lstm.cpp``, with tensors for its pointers."""
+    kernel.load().call(name, kind, *map(address, arguments))
+
+
+def address(value: Any) -> Any:
+    """The address of a tensor, for as long as somebody holds it; anything else as it is."""
+    return value.data_ptr() if isinstance(value, Tensor) else value
+
+
+def threads() -> int:
+    """On how many threads the kernel is to compute: torch's."""
+    return torch.get_num_threads() if kernel.load().threaded else 1
+
+
+def lanes_of(tensor: Tensor) -> int:
+    """Numbers in a vector of the kernel."""
+    return kernel.load().vector_bytes // tensor.element_size()
+
+
+def whole(count: int, lanes: int) -> int:
+    """``count`` rounded up to whole vectors."""
+    return -(-count // lanes) * lanes
+
+
+def pack(direction: str, kind: str, weight: Tensor, *, gates: int) -> Tensor:
+    """W (gates * units, I), in the order in which the kernel multiplies with it, "forward" or
+    "backward"; ``gates`` is 4 for an LSTM, 1 for any other layer."""
+    units, inputs = weight.shape[0] // gates, weight.shape[1]
+    lanes = lanes_of(weight)
+    dtype = torch.bfloat16 if kind == "bfloat16" else weight.dtype
+    packed = torch.empty(gates * whole(units, lanes) * whole(inputs, lanes), dtype=dtype)
+    weight = weight.contiguous()
+    call(kind, f"pack_{direction}", weight, units, gates, inputs, threads(), packed)
+    return packed
