@@ -13,9 +13,9 @@ from charseq.inference.decode import Writer
 from charseq.inference.distribution import tempered
 from charseq.inference.evaluate import reading
 from charseq.lstm.cell import State
-from charseq.lstm.tensors import DTYPES
 from charseq.lstm.kernel import UnavailableError
 from charseq.lstm.stream import Stream
+from charseq.lstm.tensors import DTYPES
 from charseq.models.language_model import LanguageModel
 from charseq.models.protocol import SequenceModel
 

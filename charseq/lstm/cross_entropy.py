@@ -2,8 +2,8 @@
 
     z = W x + b    p = softmax(z)    loss = -sum_v q_v log p_v    d_z = p - q
 
-where q is 1 for the target; with label smoothing e, 1 - e + e / V for it and e / V for the others
-(Szegedy et al. 2016, section 7). The logits z become d_z while they are in the cache: torch would pass
+where q is 1 for the target; with label smoothing e, 1 - e + e / V for it, e / V for the others
+(Szegedy et al. 2016, section 7). The logits z become d_z while they are in the cache: torch passes
 over the (N, V) of them five times, and multiplies matrices of few columns slowly.
 """
 

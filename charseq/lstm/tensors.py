@@ -1,4 +1,4 @@
-"""The kernel's functions, told of torch's tensors: for what ``fused.py`` and ``cross_entropy.py`` share.
+"""The kernel's functions, told of torch's tensors: what ``fused`` and ``cross_entropy`` share.
 
 A *kind* of arithmetic is float32, float64, or bfloat16: float32 numbers, products of bfloat16.
 """

@@ -105,7 +105,7 @@ class LanguageModel(nn.Module):
         return drop(h, p, training=self.training, locked=locked), state
 
     def _cross_entropy(self, h: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
-        """The sum over outputs (N, H) of the last layer, in nats; the logits by the same backend."""
+        """The sum over outputs (N, H) of the last layer, in nats."""
         if self.backend == "fused":
             weight, bias = self.output.weight, self.output.bias
             bfloat16 = self.lstm.bfloat16_products and self.training

@@ -176,10 +176,11 @@ def test_the_order_in_memory_does_not_matter() -> None:
 
 @pytest.mark.parametrize("only", [0, 1, 2])
 def test_a_gradient_is_the_same_when_it_is_the_only_one_wanted(only: int) -> None:
-    tensors = list(draw(6, 5, 9))
+    x, weight, bias, targets = tensors = draw(6, 5, 9)
     wanted = results(linear_cross_entropy, *tensors)[1 + only]
     tensors[only].requires_grad_()
-    (found,) = torch.autograd.grad(linear_cross_entropy(*tensors), [tensors[only]])
+    loss = linear_cross_entropy(x, weight, bias, targets)
+    (found,) = torch.autograd.grad(loss, [tensors[only]])
     assert torch.equal(found, wanted)
 
 
@@ -242,6 +243,7 @@ def test_a_backward_pass_may_be_repeated_but_not_differentiated() -> None:
 )
 def test_what_does_not_fit_is_refused(change: dict[str, Tensor], message: str) -> None:
     x, weight, bias, targets = draw(6, 5, 9)
-    fit = {"x": x.float(), "weight": weight.float(), "bias": bias.float(), "targets": targets}
+    fit: dict[str, Any] = {"x": x.float(), "weight": weight.float(), "bias": bias.float()}
+    fit["targets"] = targets
     with pytest.raises(CharseqError, match=message):
         linear_cross_entropy(**(fit | change))
