@@ -46,23 +46,24 @@ def write_texts(trained: "TrainedLanguageModel", sources: list[str], request: Te
     file = _prime_file(sources, request)
     prime = request.prime if file is None else read_text(file, trained.config)
     first = trained.config.sample.seed if request.seed is None else request.seed
+    seeds = range(first, first + request.count)
+    texts = trained.streams(
+        prime,
+        seeds,
+        length=request.length,
+        temperature=request.temperature,
+        top_k=request.top_k,
+        top_p=request.top_p,
+        stop=request.stop,
+        unknown=request.unknown,
+        precision=request.precision,
+    )
     records = []
-    for number in range(request.count):
-        pieces = trained.stream(
-            prime,
-            length=request.length,
-            temperature=request.temperature,
-            top_k=request.top_k,
-            top_p=request.top_p,
-            seed=first + number,
-            stop=request.stop,
-            unknown=request.unknown,
-            precision=request.precision,
-        )
+    for seed, pieces in zip(seeds, texts, strict=True):
         if request.as_json:
-            records.append(_record(trained, first + number, prime, pieces, request.unknown))
+            records.append(_record(trained, seed, prime, pieces, request.unknown))
         else:
-            _show(chain([prime or ""], pieces), is_last=number == request.count - 1)
+            _show(chain([prime or ""], pieces), is_last=seed == seeds[-1])
     if request.as_json:
         typer.echo(json.dumps(records, indent=2))  # ASCII: harmless to a terminal
 

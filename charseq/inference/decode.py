@@ -8,7 +8,7 @@ Nothing here imports torch.
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,25 @@ class Writer(Protocol):
     def write(
         self,
         symbol: int,
+        uniforms: NDArray[np.float64],
+        *,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        never: int | None,
+    ) -> NDArray[np.int64]: ...
+
+
+class BatchWriter(Writer, Protocol):
+    """The same, which can also write several texts at once."""
+
+    def copies(self, count: int) -> Self: ...
+
+    def without_first(self, count: int) -> Self: ...
+
+    def write_all(
+        self,
+        symbols: NDArray[np.int64],
         uniforms: NDArray[np.float64],
         *,
         temperature: float,

@@ -1,7 +1,8 @@
 """A model that writes, step by step in torch: on a GPU, or where the kernel is not to be had."""
 
+import copy
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from charseq.errors import CharseqError
-from charseq.inference.decode import Writer
+from charseq.inference.decode import BatchWriter
 from charseq.inference.distribution import tempered
 from charseq.inference.evaluate import reading
 from charseq.lstm.cell import State
@@ -20,7 +21,7 @@ from charseq.models.language_model import LanguageModel
 from charseq.models.protocol import SequenceModel
 
 
-def open_stream(model: LanguageModel, *, bfloat16: bool = False) -> Writer:
+def open_stream(model: LanguageModel, *, bfloat16: bool = False) -> BatchWriter:
     """A writer of an empty text: the kernel's where it can be had for the model, else torch's.
 
     Raises:
@@ -54,6 +55,16 @@ class TorchStream:
         with reading(self._model):
             _, self._state = self._model.begin(prompt[:, None].to(self._model.device))
 
+    def copies(self, count: int) -> Self:
+        """See ``Stream.copies``."""
+        h, c = self._state
+        return self._from(h.expand(-1, count, -1), c.expand(-1, count, -1))
+
+    def without_first(self, count: int) -> Self:
+        """See ``Stream.without_first``."""
+        h, c = self._state
+        return self._from(h[:, count:], c[:, count:])
+
     def write(
         self,
         symbol: int,
@@ -65,23 +76,50 @@ class TorchStream:
         never: int | None = None,
     ) -> NDArray[np.int64]:
         """See ``Stream.write``."""
-        written: list[int] = []
+        written = self.write_all(
+            np.array([symbol]),
+            uniforms[:, None],
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            never=never,
+        )
+        return written[:, 0]
+
+    def write_all(
+        self,
+        symbols: NDArray[np.int64],
+        uniforms: NDArray[np.float64],
+        *,
+        temperature: float,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        never: int | None = None,
+    ) -> NDArray[np.int64]:
+        """See ``Stream.write_all``."""
+        written = np.empty(uniforms.shape, np.int64)
+        ids = torch.from_numpy(symbols).to(self._model.device)
         with torch.inference_mode():
-            for u in uniforms:
-                ids = torch.tensor([symbol], device=self._model.device)
+            for done, numbers in enumerate(torch.from_numpy(uniforms)):
                 logits, self._state = self._model.step(ids, self._state)
-                scores = logits[0].double().cpu()
+                scores = logits.double().cpu()
                 if never is not None:
-                    scores[never] = -math.inf
-                self.logits = scores.numpy()
-                if not scores.max().isfinite():  # NaN wins every comparison here
-                    break
-                symbol = _draw(tempered(scores[None], temperature, top_k, top_p)[0], u)
-                written.append(symbol)
-        return np.array(written, np.int64)
+                    scores[:, never] = -math.inf
+                self.logits = scores.numpy() if len(scores) > 1 else scores[0].numpy()
+                if not scores.amax(-1).isfinite().all():  # NaN wins every comparison here
+                    return written[:done]
+                drawn = _draw(tempered(scores, temperature, top_k, top_p), numbers)
+                written[done] = drawn.numpy()
+                ids = drawn.to(self._model.device)
+        return written
+
+    def _from(self, h: Tensor, c: Tensor) -> Self:
+        other = copy.copy(self)
+        other._state = (h.contiguous(), c.contiguous())
+        return other
 
 
-def _draw(log_p: Tensor, uniform: float) -> int:
-    """One symbol, by inverting the cumulative distribution; a symbol of probability 0 never."""
-    cumulative = log_p.exp().cumsum(0)
-    return int(torch.searchsorted(cumulative, uniform * cumulative[-1], right=True))
+def _draw(log_p: Tensor, uniforms: Tensor) -> Tensor:
+    """A symbol a row, by inverting the cumulative distribution; one of probability 0 never."""
+    cumulative = log_p.exp().cumsum(-1)
+    return torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True)[:, 0]

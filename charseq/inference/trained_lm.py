@@ -3,7 +3,7 @@
 On a CPU it writes in the compiled kernel, which needs no torch: that is imported for all else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
-from charseq.inference.decode import Writer, generate_text, prompt_ids
+from charseq.inference.decode import BatchWriter, generate_text, prompt_ids
+from charseq.inference.together import write_together
 from charseq.lstm.kernel import UnavailableError
 from charseq.lstm.stream import Stream
 from charseq.models.checkpoint_file import WEIGHTS, Arrays
@@ -125,22 +126,55 @@ class TrainedLanguageModel:
         precision: Precision = "fp32",
     ) -> Iterator[str]:
         """As ``sample``, in pieces, as they are written. Raises at once, not at the first piece."""
-        defaults = self.config.sample
-        seed = defaults.seed if seed is None else seed
-        if not 0 <= seed < 2**63:
-            raise CharseqError(f"seed: must be at least 0 and below 2**63, not {seed}")
-        return generate_text(
-            self._open_stream(precision),
-            self.vocab,
-            self.default_prime if prime is None else prime,
-            length=defaults.length if length is None else length,
-            temperature=defaults.temperature if temperature is None else temperature,
-            top_k=defaults.top_k if top_k is None else top_k,
-            top_p=defaults.top_p if top_p is None else top_p,
-            seed=seed,
+        texts = self.streams(
+            prime,
+            [self.config.sample.seed if seed is None else seed],
+            length=length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
             stop=stop,
             unknown=unknown,
+            precision=precision,
         )
+        return next(texts)
+
+    def streams(
+        self,
+        prime: str | None,
+        seeds: Sequence[int],
+        *,
+        length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        stop: str | None = None,
+        unknown: Unknown = "error",
+        precision: Precision = "fp32",
+    ) -> Iterator[Iterator[str]]:
+        """A text for each seed, as ``stream`` writes it, but together: that takes far less time.
+
+        Read each to its end before the next.
+        """
+        defaults = self.config.sample
+        for seed in seeds:
+            if not 0 <= seed < 2**63:
+                raise CharseqError(f"seed: must be at least 0 and below 2**63, not {seed}")
+        writer = self._open_stream(precision)
+        writers = write_together(writer, seeds) if len(seeds) > 1 else iter([writer])
+        for seed, each in zip(seeds, writers, strict=True):
+            yield generate_text(
+                each,
+                self.vocab,
+                self.default_prime if prime is None else prime,
+                length=defaults.length if length is None else length,
+                temperature=defaults.temperature if temperature is None else temperature,
+                top_k=defaults.top_k if top_k is None else top_k,
+                top_p=defaults.top_p if top_p is None else top_p,
+                seed=seed,
+                stop=stop,
+                unknown=unknown,
+            )
 
     @property
     def default_prime(self) -> str:
@@ -249,7 +283,7 @@ class TrainedLanguageModel:
         before = prompt_ids(self.vocab, after, unknown)
         return surprisal(self.model, np.concatenate([before, ids]))[len(before) - 1 :]
 
-    def _open_stream(self, precision: Precision) -> Writer:
+    def _open_stream(self, precision: Precision) -> BatchWriter:
         """A writer of an empty text."""
         bfloat16 = precision == "bf16"
         if self.device == "cpu" and "model" not in vars(self):

@@ -51,6 +51,7 @@ class Stream(ctypes.Structure):
         ("units", _NUMBER),
         ("symbols", _NUMBER),
         ("threads", _NUMBER),
+        ("batch", _NUMBER),
         ("table", _POINTER),
         ("biases", _POINTER),
         ("weight_ih", _POINTER),
@@ -92,7 +93,7 @@ _FUNCTIONS: dict[str, list[object]] = {
     "cross_entropy": [ctypes.POINTER(CrossEntropy), ctypes.POINTER(ctypes.c_double)],
     "pack_forward": [_POINTER, *[_NUMBER] * 4, _POINTER],
     "pack_backward": [_POINTER, *[_NUMBER] * 4, _POINTER],
-    "write": [ctypes.POINTER(Stream), _NUMBER, _NUMBER, _POINTER, _POINTER],
+    "write": [ctypes.POINTER(Stream), _POINTER, _NUMBER, _POINTER, _POINTER],
     "sum_by_id": [_POINTER, _POINTER, _NUMBER, _NUMBER, _NUMBER, _POINTER],
 }
 
@@ -127,7 +128,7 @@ class Kernel:
             raise CharseqError("LSTM: an id, a target or a length is out of its range")
 
     def write(self, kind: str, *arguments: object) -> int:
-        """``Stream.write`` of ``csrc/stream.h``: how many symbols were written.
+        """``Stream.write`` of ``csrc/stream.h``: how many symbols of each text were written.
 
         Raises:
             MemoryError: there was none left.

@@ -20,7 +20,7 @@ Array = NDArray[np.float32] | NDArray[np.float64]
 
 BYTES_OF_A_THREAD = 1 << 20  # of weights; with fewer, threads wait for each other all the time
 MOST_THREADS = 8
-_LIKELIEST = np.zeros(1)  # a number to draw with, for a step whose symbol nobody wants
+_LIKELIEST = np.zeros((1, 1))  # a number to draw with, for a step whose symbol nobody wants
 
 
 def weight_shapes(
@@ -47,7 +47,7 @@ def diverged(largest: float) -> CharseqError:
 
 
 class Stream:
-    """The packed weights of a model, and the state of one text that is being written.
+    """The packed weights of a model, and the state of a text, or several, that is being written.
 
     Args:
         weights: a ``LanguageModel``'s, by the names of its ``state_dict``, float32 or float64.
@@ -99,6 +99,7 @@ class Stream:
             units=self._units,
             symbols=self.symbols,
             threads=self.threads,
+            batch=1,
             table=table.ctypes.data,
             biases=ctypes.cast(lists[0], ctypes.c_void_p),
             weight_ih=ctypes.cast(lists[1], ctypes.c_void_p),
@@ -112,18 +113,30 @@ class Stream:
 
     def fresh(self) -> Self:
         """The stream of another text, over the same packed weights."""
-        other = copy.copy(self)
-        other._fields = kernel.Stream.from_buffer_copy(self._fields)
+        other = self._sharing_weights()
         other._begin()
+        return other
+
+    def copies(self, count: int) -> Self:
+        """So many texts, to be written together; each goes on from where this one is."""
+        other = self._sharing_weights()
+        other._go_on(self.h.repeat(count, axis=1), self.c.repeat(count, axis=1))
+        return other
+
+    def without_first(self, count: int) -> Self:
+        """The texts that remain."""
+        other = self._sharing_weights()
+        other._go_on(self.h[:, count:].copy(), self.c[:, count:].copy())
         return other
 
     @property
     def logits(self) -> Array:
-        """What the model foresaw for the last symbol written, (V,)."""
-        return self._logits[: self.symbols].copy()
+        """What the model foresaw for the last symbol written, (V,); of several texts (B, V)."""
+        logits = self._logits[:, : self.symbols].copy()
+        return logits if len(logits) > 1 else logits[0]
 
     def read(self, ids: NDArray[Any]) -> None:
-        """Take symbols into the state, writing nothing.
+        """Take symbols into the state of one text, writing nothing.
 
         Raises:
             CharseqError: there is no such symbol, or the model's output is not finite.
@@ -131,7 +144,7 @@ class Stream:
         if len(ids) and not 0 <= ids.min() <= ids.max() < self.symbols:
             raise CharseqError(f"the symbols to read are not all in 0 to {self.symbols - 1}")
         self._fields.temperature, self._fields.never = 0.0, -1
-        for symbol in ids.tolist():
+        for symbol in np.asarray(ids, np.int64)[:, None]:
             if not len(self._run(symbol, _LIKELIEST)):
                 raise diverged(self.logits.max())
 
@@ -154,28 +167,69 @@ class Stream:
         Raises:
             CharseqError: there is no such symbol.
         """
-        if not 0 <= symbol < self.symbols:
-            raise CharseqError(f"symbol {symbol} is not in 0 to {self.symbols - 1}")
+        written = self.write_all(
+            np.array([symbol]),
+            uniforms[:, None],
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            never=never,
+        )
+        return written[:, 0]
+
+    def write_all(
+        self,
+        symbols: NDArray[np.int64],
+        uniforms: NDArray[np.float64],
+        *,
+        temperature: float,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        never: int | None = None,
+    ) -> NDArray[np.int64]:
+        """``write`` for several texts: ``symbols`` (B,), ``uniforms`` and what is written (n, B).
+
+        Every text gets the symbols that it would get alone, to the bit. All are shorter where the
+        output for one of them is not finite.
+        """
+        if not len(symbols) == uniforms.shape[1] == self.h.shape[1]:
+            raise CharseqError(f"{len(symbols)} symbols for {self.h.shape[1]} texts")
+        if not 0 <= symbols.min() <= symbols.max() < self.symbols:
+            wrong = symbols[(symbols < 0) | (symbols >= self.symbols)][0]
+            raise CharseqError(f"symbol {wrong} is not in 0 to {self.symbols - 1}")
         fields = self._fields
         fields.temperature, fields.top_p = temperature, 1.0 if top_p is None else top_p
         fields.top_k, fields.never = top_k or 0, -1 if never is None else never
-        return self._run(symbol, np.ascontiguousarray(uniforms, np.float64))
+        symbols = np.ascontiguousarray(symbols, np.int64)
+        return self._run(symbols, np.ascontiguousarray(uniforms, np.float64))
+
+    def _sharing_weights(self) -> Self:
+        other = copy.copy(self)
+        other._fields = kernel.Stream.from_buffer_copy(self._fields)
+        return other
 
     def _begin(self) -> None:
         """The state of an empty text."""
-        self.h = np.zeros((self._layers, self._wide), self._dtype)
-        self.c = np.zeros_like(self.h)
-        self._logits = np.zeros(self._ceil(self.symbols), self._dtype)
-        self._fields.h, self._fields.c = self.h.ctypes.data, self.c.ctypes.data
+        shape = (self._layers, 1, self._wide)
+        self._go_on(np.zeros(shape, self._dtype), np.zeros(shape, self._dtype))
+
+    def _go_on(self, h: Array, c: Array) -> None:
+        """Go on from the states (layers, B, wide) of texts."""
+        self.h, self.c = h, c
+        batch = h.shape[1]
+        self._logits = np.zeros((batch, self._ceil(self.symbols)), self._dtype)
+        self._fields.batch = batch
+        self._fields.h, self._fields.c = h.ctypes.data, c.ctypes.data
         self._fields.logits = self._logits.ctypes.data
 
-    def _run(self, symbol: int, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
-        written = np.empty(len(uniforms), np.int64)
+    def _run(self, symbols: NDArray[np.int64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+        written = np.empty(uniforms.shape, np.int64)
         if not len(written):  # the kernel takes a step before it knows its state
             return written
         fields = ctypes.byref(self._fields)
         addresses = uniforms.ctypes.data, written.ctypes.data
-        return written[: self._kernel.write(self._kind, fields, symbol, len(written), *addresses)]
+        done = self._kernel.write(self._kind, fields, symbols.ctypes.data, len(written), *addresses)
+        return written[:done]
 
     def _call(self, name: str, *arguments: Any) -> None:
         addresses = [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments]

@@ -41,7 +41,7 @@ def fields(header: str, struct: str) -> list[tuple[str, object]]:
     ("header", "struct", "count"),
     [
         ("layer.h", kernel.Layer, 20),
-        ("stream.h", kernel.Stream, 17),
+        ("stream.h", kernel.Stream, 18),
         ("cross_entropy.h", kernel.CrossEntropy, 10),
     ],
 )

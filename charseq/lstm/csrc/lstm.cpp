@@ -50,9 +50,9 @@ Size charseq_vector_bytes() { return VectorBytes; }
         pack_backward<Kind>(weight, {units, gates}, inputs, threads, packed);                          \
         return 0;                                                                                      \
     }                                                                                                  \
-    Size charseq_write_##kind(const Stream<Kind> *stream, Size symbol, Size count,                     \
+    Size charseq_write_##kind(const Stream<Kind> *stream, const int64_t *first, Size count,            \
                               const double *uniforms, int64_t *written) {                              \
-        return stream->write(symbol, count, uniforms, written);                                        \
+        return stream->write(first, count, uniforms, written);                                         \
     }                                                                                                  \
     Size charseq_sum_by_id_##kind(const Kind::Real *rows, const int64_t *ids, Size count, Size width,  \
                                   Size threads, Kind::Real *sums) {                                    \

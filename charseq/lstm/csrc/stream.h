@@ -1,4 +1,4 @@
-// A stack of layers that writes: one sequence, one symbol at a time, each drawn from what the model
+// A stack of layers that writes: a batch of texts, one symbol at a time, each drawn from what the model
 // foresees. The whole loop is here, since one step of a small model takes a microsecond or two.
 #pragma once
 
@@ -36,47 +36,93 @@ template <typename Kind> struct Stream {
     static constexpr Size Lanes = Kind::Lanes, Wide = Columns * Lanes;
 
     // Stream of kernel.py has the same fields in the same order.
-    Size layers, units, symbols, threads;
+    Size layers, units, symbols, threads, batch;
     const Real *table;            // (V, 4 wide): W_ih x + b of the first layer, for every symbol
     const Real *const *biases;    // of each layer above: (4 wide)
     const Part *const *weight_ih; // of each layer above, packed forward
     const Part *const *weight_hh; // of each layer, packed forward
     const Part *weight_out;       // packed rows
     const Real *bias_out;         // (V rounded up to Lanes)
-    Real *h, *c;                  // (layers, wide): the state, before and after
-    Real *logits;                 // (V rounded up to Lanes): of the last step
+    Real *h, *c;                  // (layers, batch, wide): the states, before and after
+    Real *logits;                 // (batch, V rounded up to Lanes): of the last step
     Draw draw;
 
-    // Read `symbol`, write `count` symbols with a uniform number in [0, 1) for each. Returns how many
-    // were written: fewer than `count` where a logit is not finite; -1 when memory ran out.
-    Size write(Size symbol, Size count, const double *uniforms, int64_t *written) const;
+    // Read `first` (batch), write `count` symbols of each text (count, batch) with a uniform number in
+    // [0, 1) for each. Returns how many of each were written: fewer than `count` where a logit of any
+    // is not finite; -1 when memory ran out.
+    Size write(const int64_t *first, Size count, const double *uniforms, int64_t *written) const;
 
   private:
-    void layer(Size l, const Real *z_of_input, const Part *below, const Part *before, Real *h_out,
-               Part *part_out, Size from, Size to) const;
-    Size choose(double uniform, double *scores, Size *order) const;
+    // What a thread needs for a step: a row of each for every text
+    struct Row {
+        Scratch<Real> z;
+        Scratch<const Part *> below, before;
+        Scratch<const Real *> start;
+        Scratch<Real *> sums;
+        Scratch<double> scores;
+        Scratch<Size> order;
+        explicit Row(Size batch, Size symbols)
+            : z(batch * Wide), below(batch), before(batch), start(batch), sums(batch), scores(symbols),
+              order(symbols) {}
+        bool has_memory() const {
+            return z.at && below.at && before.at && start.at && sums.at && scores.at && order.at;
+        }
+    };
+    void layer(Size l, const int64_t *reading, const Part *below, const Part *before, Real *h_out,
+               Part *part_out, Size from, Size to, const Row &row) const;
+    void output(const Part *top, Size from, Size to, const Row &row) const;
+    Size choose(const Real *logits, double uniform, double *scores, Size *order) const;
 };
 
+// A layer of a step, of the blocks [from, to): what stands below it, or the symbols where it is the
+// first, and its own outputs of the step before become its outputs.
 template <typename Kind>
-void Stream<Kind>::layer(Size l, const Real *start, const Part *below, const Part *before, Real *h_out,
-                         Part *part_out, Size from, Size to) const {
+void Stream<Kind>::layer(Size l, const int64_t *reading, const Part *below, const Part *before,
+                         Real *h_out, Part *part_out, Size from, Size to, const Row &row) const {
     const Size wide = round_up(units, Lanes), deep = round_up(units, Kind::Pair);
+    for (Size r = 0; r < batch; r++) {
+        row.below.at[r] = below + r * wide;
+        row.before.at[r] = before + r * wide;
+        row.sums.at[r] = row.z.at + r * Wide;
+    }
+    const Real *const *so_far = (const Real *const *)row.sums.at;
     for (Size u = from * Lanes; u < to * Lanes; u += Lanes) {
-        Real z[Wide];
-        Real *const sums[] = {z};
-        const Real *const given[] = {start + 4 * u};
-        const Real *const so_far[] = {z};
+        for (Size r = 0; r < batch; r++)
+            row.start.at[r] = (l ? biases[l - 1] : table + reading[r] * 4 * wide) + 4 * u;
         if (l > 0)
-            multiply<Kind>(1, Columns, deep, &below, weight_ih[l - 1] + u * 4 * deep, sums, given);
-        multiply<Kind>(1, Columns, deep, &before, weight_hh[l] + u * 4 * deep, sums, l > 0 ? so_far : given);
-        Real *cell = c + l * wide + u;
-        const auto h_t = gates_of<Kind>(z, cell, cell, false);
-        Kind::store(h_out + u, h_t);
-        if constexpr (Kind::Pair > 1) Kind::store_parts(part_out + u, h_t);
+            multiply<Kind>(batch, Columns, deep, row.below.at, weight_ih[l - 1] + u * 4 * deep, row.sums.at,
+                           row.start.at);
+        multiply<Kind>(batch, Columns, deep, row.before.at, weight_hh[l] + u * 4 * deep, row.sums.at,
+                       l > 0 ? so_far : row.start.at);
+        for (Size r = 0; r < batch; r++) {
+            Real *cell = c + (l * batch + r) * wide + u;
+            const auto h_t = gates_of<Kind>(row.sums.at[r], cell, cell, false);
+            Kind::store(h_out + r * wide + u, h_t);
+            if constexpr (Kind::Pair > 1) Kind::store_parts(part_out + r * wide + u, h_t);
+        }
     }
 }
 
-template <typename Kind> Size Stream<Kind>::choose(double uniform, double *scores, Size *order) const {
+// The logits of the panels [from, to), of what the highest layer says.
+template <typename Kind>
+void Stream<Kind>::output(const Part *top, Size from, Size to, const Row &row) const {
+    const Size wide = round_up(units, Lanes), deep = round_up(units, Kind::Pair);
+    const Size all = round_up(symbols, Lanes);
+    for (Size first = from * Wide; first < to * Wide && first < all; first += Wide) {
+        for (Size r = 0; r < batch; r++) {
+            row.below.at[r] = top + r * wide;
+            row.start.at[r] = bias_out + first;
+            row.sums.at[r] = logits + r * all + first;
+        }
+        const Size left = all - first;
+        multiply<Kind>(batch, int((left < Wide ? left : Wide) / Lanes), deep, row.below.at,
+                       weight_out + first * deep, row.sums.at, row.start.at);
+    }
+}
+
+// The symbol that a number falls on; -1 where a logit is not finite.
+template <typename Kind>
+Size Stream<Kind>::choose(const Real *logits, double uniform, double *scores, Size *order) const {
     Size likeliest = -1;
     for (Size v = 0; v < symbols; v++) {
         if (v == draw.never && symbols > 1) continue;
@@ -121,50 +167,50 @@ template <typename Kind> Size Stream<Kind>::choose(double uniform, double *score
 }
 
 template <typename Kind>
-Size Stream<Kind>::write(Size symbol, Size count, const double *uniforms, int64_t *written) const {
-    const Size wide = round_up(units, Lanes), deep = round_up(units, Kind::Pair);
+Size Stream<Kind>::write(const int64_t *first, Size count, const double *uniforms,
+                         int64_t *written) const {
+    const Size wide = round_up(units, Lanes), all = round_up(symbols, Lanes);
     const Size blocks = wide / Lanes, panels = round_up(symbols, Wide) / Wide;
+    const Size of_layer = batch * wide, of_step = layers * of_layer;
     // The outputs of the layers, in turn the step's and those of the step before
-    Scratch<Real> now(layers * wide);
-    Scratch<Part> parts(2 * layers * wide);
-    Scratch<double> scores(symbols);
-    Scratch<Size> order(symbols);
-    if (!now.at || !parts.at || !scores.at || !order.at) return -1;
-    for (Size i = 0; i < layers * wide; i++) parts.at[i] = parts.at[layers * wide + i] = Kind::to_part(h[i]);
-    Size done = 0, reading = symbol;
-    bool failed = false;
-    Barrier all;
+    Scratch<Real> now(of_step);
+    Scratch<Part> parts(2 * of_step);
+    if (!now.at || !parts.at) return -1;
+    for (Size i = 0; i < of_step; i++) parts.at[i] = parts.at[of_step + i] = Kind::to_part(h[i]);
+    Size done = 0;
+    bool failed = false, starved = false;
+    Barrier all_here;
     in_parallel(threads, [&](Size rank, Size ranks) {
-        const Share mine(blocks, rank, ranks), outputs(panels, rank, ranks);
-        for (Size s = 0; s < count; s++) {
-            Part *before = parts.at + (s & 1) * layers * wide, *after = parts.at + (~s & 1) * layers * wide;
+        const Share mine(blocks, rank, ranks), outputs(panels, rank, ranks), texts(batch, rank, ranks);
+        const Row row(batch, symbols);
+        if (!row.has_memory()) __atomic_store_n(&starved, true, __ATOMIC_RELAXED);
+        all_here.wait(ranks);
+        for (Size s = 0; s < count && !starved; s++) {
+            const int64_t *reading = s ? written + (s - 1) * batch : first;
+            Part *before = parts.at + (s & 1) * of_step, *after = parts.at + (~s & 1) * of_step;
             for (Size l = 0; l < layers; l++) {
-                const Part *below = l ? after + (l - 1) * wide : nullptr;
-                const Real *start = l ? biases[l - 1] : table + reading * 4 * wide;
-                Real *h_out = Kind::Pair > 1 ? now.at + l * wide : (Real *)after + l * wide;
-                layer(l, start, below, before + l * wide, h_out, after + l * wide, mine.from, mine.to);
-                all.wait(ranks);
+                const Part *below = l ? after + (l - 1) * of_layer : after;
+                Real *h_out = (Kind::Pair > 1 ? now.at : (Real *)after) + l * of_layer;
+                layer(l, reading, below, before + l * of_layer, h_out, after + l * of_layer, mine.from,
+                      mine.to, row);
+                all_here.wait(ranks);
             }
-            const Part *top = after + (layers - 1) * wide;
-            for (Size p = outputs.from; p < outputs.to; p++) {
-                const Size first = p * Wide, left = round_up(symbols, Lanes) - first;
-                Real *const sums[] = {logits + first};
-                const Real *const start[] = {bias_out + first};
-                multiply<Kind>(1, int((left < Wide ? left : Wide) / Lanes), deep, &top,
-                               weight_out + first * deep, sums, start);
+            output(after + (layers - 1) * of_layer, outputs.from, outputs.to, row);
+            all_here.wait(ranks);
+            for (Size r = texts.from; r < texts.to; r++) {
+                const Size choice =
+                    choose(logits + r * all, uniforms[s * batch + r], row.scores.at, row.order.at);
+                written[s * batch + r] = choice;
+                if (choice < 0) __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
             }
-            all.wait(ranks);
-            if (rank == 0) {
-                const Size choice = choose(uniforms[s], scores.at, order.at);
-                failed = choice < 0;
-                if (!failed) written[done++] = reading = choice;
-            }
-            all.wait(ranks);
+            all_here.wait(ranks);
             if (failed) break;
+            if (rank == 0) done = s + 1;
         }
     });
+    if (starved) return -1;
     // the last outputs, which the next call goes on from
-    for (Size i = 0; i < layers * wide; i++)
-        h[i] = Kind::Pair > 1 ? now.at[i] : (Real)parts.at[(done & 1) * layers * wide + i];
+    for (Size i = 0; i < of_step; i++)
+        h[i] = Kind::Pair > 1 ? now.at[i] : (Real)parts.at[(done & 1) * of_step + i];
     return done;
 }
