@@ -22,6 +22,10 @@ class ConfigError(CharseqError):
         self.problems = problems
 
 
+class SaveError(CharseqError):
+    """A file of a run could not be written; what stood there before is whole."""
+
+
 class NotFiniteError(CharseqError):
     """Training produced a NaN or an infinity; the text is the diagnosis."""
 

@@ -13,7 +13,7 @@ from charseq.text.characters import escape
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from charseq.training.events import Evaluated, Event, Saved, Started, Step, Stopped
+    from charseq.training.events import Evaluated, Event, RolledBack, Saved, Started, Step, Stopped
 
 
 def show_error(error: Exception) -> None:
@@ -70,6 +70,14 @@ class TrainingDisplay:
                 self._evaluated(event)
             case events.Saved():
                 self._saved(event)
+            case events.SaveFailed():
+                why = escape(event.why)
+                self._print(f"step {event.step:>6,}  {why}; trying again later", "yellow")
+            case events.Spike():
+                far = f"loss {event.loss:.3f}, usual {event.usual:.3f}"
+                self._print(f"step {event.step:>6,}  a spike: {far}", "yellow")
+            case events.RolledBack():
+                self._rolled_back(event)
             case events.Stopped():
                 self._stopped(event)
 
@@ -131,6 +139,15 @@ class TrainingDisplay:
     def _saved(self, event: "Saved") -> None:
         if not self.console.is_terminal:
             self._print(f"saved {escape(str(event.path))}")
+
+    def _rolled_back(self, event: "RolledBack") -> None:
+        for line in event.why.splitlines():
+            self._print(escape(line), style="dim")
+        self._print(
+            f"went back to the checkpoint of step {event.step:,}; from here with the learning rate"
+            f" times {event.learning_rate_factor:g} ({event.rollbacks} of train.max_rollbacks)",
+            style="yellow",
+        )
 
     def _stopped(self, event: "Stopped") -> None:
         text = f"stopped after {event.step:,} steps and {clock(event.seconds)}: {event.reason}"

@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.cli.pipes import quiet_interrupt
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from charseq.config import Config
+
+# By what a training is told to stop, and what it exits with then: 128 + the signal, as shells do.
+# The line of a terminal that is closed (SIGHUP) ends it as SIGTERM does.
+EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 
 
 def train(
@@ -58,11 +65,17 @@ def train(
 
     Example: charseq train runs/dates --resume --set train.max_steps=8000
     """
-    from charseq.cli.pipes import INTERRUPTED
     from charseq.config import load_config
 
     folder, file = _of_run(config, run, resume=resume)
     settings = load_config(file, overrides or ())
+    with quiet_interrupt():
+        _train(settings, folder, resume=resume, device=device, quiet=quiet, as_json=as_json)
+
+
+def _train(
+    settings: "Config", folder: Path, *, resume: bool, device: str, quiet: bool, as_json: bool
+) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -97,7 +110,7 @@ def train(
         if device != "auto":
             again += ["--device", device]
         console.print(f"go on with: {command_line(*again)}", markup=False, soft_wrap=True)
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(EXIT_CODES[stop[0]])
 
 
 def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path]:
@@ -128,18 +141,17 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
 
 @contextmanager
 def _stop_flag(console: "Console") -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one acts as it usually does.
+    """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one leaves at once.
 
     A signal that this process was told to ignore, as nohup does, stays ignored.
     """
     signals: list[int] = []
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    usual = {n: signal.getsignal(n) for n in wanted if signal.getsignal(n) != signal.SIG_IGN}
+    usual = {n: signal.getsignal(n) for n in EXIT_CODES if signal.getsignal(n) != signal.SIG_IGN}
 
     def note(number: int, _: FrameType | None) -> None:
         signals.append(number)
-        for each, handler in usual.items():
-            signal.signal(each, handler)
+        if len(signals) > 1:
+            raise SystemExit(EXIT_CODES[number])
         console.print("stopping after this step; once more leaves at once", style="yellow")
 
     for number in usual:

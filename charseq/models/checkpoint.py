@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -11,13 +12,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from charseq.config import Config, config_to_json
-from charseq.errors import CharseqError
+from charseq.errors import SaveError
 from charseq.models.build import Model, build_model
 from charseq.models.checkpoint_file import FORMAT_VERSION as FORMAT_VERSION
 from charseq.models.checkpoint_file import WEIGHTS as WEIGHTS
 from charseq.models.checkpoint_file import AnyVocab, CheckpointFile, digest, read_file
 from charseq.models.checkpoint_file import CheckpointError as CheckpointError
 from charseq.models.checkpoint_file import find_checkpoint as find_checkpoint
+from charseq.text.characters import escape
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,28 @@ class Checkpoint:
         return cls(file.config, file.vocab, tensors, file.extra)
 
     def model(self) -> Model:
-        """The model, with its weights, on the CPU, in evaluation mode."""
-        model = build_model(self.config, self.vocab)
+        """The model, with its weights, on the CPU, in evaluation mode.
+
+        Raises:
+            CheckpointError: the weights do not fit the configuration.
+        """
         weights = {
             name.removeprefix(WEIGHTS): tensor
             for name, tensor in self.tensors.items()
             if name.startswith(WEIGHTS)
         }
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise CheckpointError(f"the weights do not fit the configuration: {error}") from None
+        # First without memory: a configuration may ask for more than any machine has.
+        with torch.device("meta"):
+            wanted = build_model(self.config, self.vocab).state_dict()
+        for name in sorted(wanted.keys() | weights.keys()):
+            shapes = [tuple(at[name].shape) if name in at else None for at in (wanted, weights)]
+            if shapes[0] != shapes[1]:
+                raise CheckpointError(
+                    f"the weights do not fit the configuration: {name} is {shapes[1]}, not"
+                    f" {shapes[0]}"
+                )
+        model = build_model(self.config, self.vocab)
+        model.load_state_dict(weights)
         return model.eval()
 
 
@@ -71,14 +84,22 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise CharseqError(f"{path}: the checkpoint cannot be written: {error.strerror}") from error
+        name = escape(str(path))
+        raise SaveError(f"{name}: the checkpoint cannot be written: {error.strerror}") from error
+    finally:  # Ctrl-C too leaves nothing behind
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring to the disk which names a folder holds."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -10,6 +10,7 @@ ever unpickled.
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from safetensors import SafetensorError, safe_open
 
 from charseq.config import Config, config_from_json
 from charseq.config.schema import LMConfig
-from charseq.errors import CharseqError
+from charseq.errors import CharseqError, ConfigError
+from charseq.text.characters import escape
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.vocab import Vocab
 
@@ -66,26 +68,31 @@ def read_file(path: Path) -> CheckpointFile:
     Raises:
         CheckpointError: the file is missing, no checkpoint, newer than this charseq, or damaged.
     """
+    name = escape(str(path))
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to read a pipe would wait for a writer
+            raise CheckpointError(f"{name}: not a checkpoint of charseq (not a regular file)")
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: there is no such checkpoint") from None
+        raise CheckpointError(f"{name}: there is no such checkpoint") from None
     except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
         # The last two: numpy does not have the type of a tensor, bfloat16 for example.
-        raise CheckpointError(f"{path}: not a checkpoint of charseq ({error})") from None
+        raise CheckpointError(f"{name}: not a checkpoint of charseq ({error})") from None
     if "charseq" not in metadata or "sha256" not in metadata:
-        raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of charseq")
-    header = _header(path, metadata["charseq"])
+        raise CheckpointError(f"{name}: a safetensors file, but not a checkpoint of charseq")
+    header = _header(name, metadata["charseq"])
     if digest(metadata["charseq"], arrays) != metadata["sha256"]:
-        raise CheckpointError(f"{path}: damaged: its bytes do not match their sha256")
-    config = config_from_json(header.pop("config"), where=str(path))
-    kind = Vocab if isinstance(config, LMConfig) else PairVocab
+        raise CheckpointError(f"{name}: damaged: its bytes do not match their sha256")
     try:
+        config = config_from_json(header.pop("config"), where=name)
+        kind = Vocab if isinstance(config, LMConfig) else PairVocab
         vocab = kind.from_json(header.pop("vocab"))
+    except ConfigError as error:  # says where already
+        raise CheckpointError(str(error)) from None
     except CharseqError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+        raise CheckpointError(f"{name}: {error}") from None
     return CheckpointFile(config, vocab, arrays, header)
 
 
@@ -116,17 +123,17 @@ def digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     return sha256.hexdigest()
 
 
-def _header(path: Path, text: str) -> dict[str, Any]:
+def _header(name: str, text: str) -> dict[str, Any]:
     try:
         header = json.loads(text)
     except (ValueError, RecursionError):
-        raise CheckpointError(f"{path}: damaged: its metadata is not JSON") from None
+        raise CheckpointError(f"{name}: damaged: its metadata is not JSON") from None
     version = header.get("format_version") if isinstance(header, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: written by a newer charseq (format {version}, this one reads up to"
+            f"{name}: written by a newer charseq (format {version}, this one reads up to"
             f" {FORMAT_VERSION}); update charseq"
         )
     if version != FORMAT_VERSION or not {"config", "vocab"} <= header.keys():
-        raise CheckpointError(f"{path}: damaged: its metadata is incomplete")
+        raise CheckpointError(f"{name}: damaged: its metadata is incomplete")
     return dict(header)

@@ -61,6 +61,33 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class SaveFailed:
+    """A file could not be written; the training goes on, and tries again at the next save."""
+
+    step: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Spike:
+    """A step whose loss, in nats per symbol, stands far above the ``usual`` of those before."""
+
+    step: int
+    loss: float
+    usual: float
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """Something was not finite: the training goes on from checkpoint ``step``, more slowly."""
+
+    step: int
+    learning_rate_factor: float
+    rollbacks: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Stopped:
     """The end. ``finished`` is False where the run was interrupted and can be resumed."""
 
@@ -73,4 +100,4 @@ class Stopped:
     warning: str | None = None  # what is wrong with the result, and what to do
 
 
-Event = Started | Step | Evaluated | Saved | Stopped
+Event = Started | Step | Evaluated | Saved | SaveFailed | Spike | RolledBack | Stopped

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,33 @@ from torch import nn
 
 from charseq.config.schema import Config
 from charseq.config.schema.shared import TrainConfig
-from charseq.errors import CharseqError, NotFiniteError
+from charseq.errors import CharseqError, NotFiniteError, SaveError
 from charseq.inference.validate import validate
 from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
 from charseq.models.build import Data, load_data, make_batches
 from charseq.models.checkpoint import write_checkpoint
 from charseq.training.diagnose import diagnose, diverged, divergence
-from charseq.training.events import Evaluated, Event, Saved, Started, Step, Stopped
+from charseq.training.events import (
+    Evaluated,
+    Event,
+    RolledBack,
+    Saved,
+    SaveFailed,
+    Spike,
+    Started,
+    Step,
+    Stopped,
+)
 from charseq.training.optim import learning_rate
 from charseq.training.precision import use_precision
 from charseq.training.run import RunFolder, go_on, open_run
 from charseq.training.speed import fast_products, keep_freed_memory
 from charseq.training.state import TrainingState
+
+Logged = Step | Evaluated | Spike | RolledBack
+NAMES = {Step: "step", Evaluated: "evaluated", Spike: "spike", RolledBack: "rolled back"}
+HALF = 0.5  # of the learning rate, at each rollback
 
 
 def train(
@@ -86,7 +99,7 @@ class _Training:
             self.state.restore(checkpoint, where=str(folder.path))
         self.model, self.progress = self.state.model, self.state.progress
         self.precision = use_precision(self.model, config.train.precision, device)
-        folder.start(config, self.progress.step)
+        folder.start(config, self.progress.step, self.progress.rollbacks)
         self.began = time.perf_counter() - self.progress.seconds
         self.started = Started(
             run=folder.path,
@@ -106,25 +119,21 @@ class _Training:
 
     def steps(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
         """Step, log, evaluate, save, until a limit is reached or somebody says stop."""
-        settings, progress = self.settings, self.progress
-        saved_step = progress.step if self.started.step else None
-        reason = self._limit()
-        while reason is None and not should_stop():
-            gradient_norm = self._step()
-            reason = self._limit()
-            if progress.step % settings.log_every == 0 or reason is not None:
-                yield self._log(gradient_norm)
-            if progress.step % settings.eval_every == 0:
-                yield from self._evaluate()
-            if progress.step % settings.save_every == 0:
-                yield self._save()
-                saved_step = progress.step
-            reason = self._limit()
-        if reason is not None and progress.evaluated_step != progress.step:
-            yield from self._evaluate()
-            saved_step = None
-        if saved_step != progress.step:
-            yield self._save()
+        self.saved_step = self.progress.step if self.started.step else None
+        finished = False
+        while not finished:
+            try:
+                while (reason := self._limit()) is None and not should_stop():
+                    yield from self._step_and_what_follows()
+                if reason is not None and self.progress.evaluated_step != self.progress.step:
+                    yield from self._evaluate()
+                    self.saved_step = None
+                if self.saved_step != self.progress.step:
+                    yield from self._save(is_last_chance=True)
+                finished = True
+            except NotFiniteError as error:
+                yield from self._roll_back(error)
+        progress = self.progress
         yield Stopped(
             step=progress.step,
             reason=reason or "interrupted",
@@ -135,8 +144,43 @@ class _Training:
             warning=self._warning(),
         )
 
-    def _step(self) -> float:
-        """One update. Returns the norm of the gradient before clipping."""
+    def _step_and_what_follows(self) -> Iterator[Event]:
+        settings, progress = self.settings, self.progress
+        loss, gradient_norm = self._step()
+        usual = progress.usual.loss
+        if progress.usual.is_spike(loss):
+            yield self._log(Spike(progress.step, loss, usual))
+        if progress.step % settings.log_every == 0 or self._limit() is not None:
+            yield self._log(self._since_last_line(gradient_norm))
+        if progress.step % settings.eval_every == 0:
+            yield from self._evaluate()
+        if progress.step % settings.save_every == 0:
+            yield from self._save()
+
+    def _roll_back(self, error: NotFiniteError) -> Iterator[Event]:
+        """Go back to the last checkpoint with half the learning rate, or raise the error."""
+        checkpoint, _ = self.folder.newest()
+        before = self.progress
+        if (
+            self.settings.on_nan != "rollback"
+            or before.rollbacks >= self.settings.max_rollbacks
+            or checkpoint is None
+        ):
+            raise error
+        self.state.restore(checkpoint, where=str(self.folder.path))
+        self.progress = progress = self.state.progress
+        progress.rollbacks = before.rollbacks + 1
+        progress.seconds = before.seconds
+        # These are the weights that best.safetensors holds, whatever came after them.
+        progress.monitor, progress.best_value = before.monitor, before.best_value
+        progress.best_score, progress.best_step = before.best_score, before.best_step
+        self.folder.cut_log(progress.step, before.rollbacks)
+        factor = HALF**progress.rollbacks
+        yield self._log(RolledBack(progress.step, factor, progress.rollbacks, str(error)))
+        yield from self._save()
+
+    def _step(self) -> tuple[float, float]:
+        """One update. Returns its loss, in nats per symbol, and the norm of its gradient."""
         settings, progress, state = self.settings, self.progress, self.state
         began = time.perf_counter()
         rate = self._learning_rate()
@@ -168,7 +212,7 @@ class _Training:
         progress.evaluation_symbols += symbols
         progress.busy_seconds += time.perf_counter() - began
         progress.seconds = time.perf_counter() - self.began
-        return float(gradient_norm)
+        return loss / symbols, float(gradient_norm)
 
     def _learning_rate(self) -> float:
         """By the step; and by the clock where it ends the training, whichever is further on."""
@@ -179,9 +223,10 @@ class _Training:
             done = (progress.step - settings.warmup_steps) / length
         if settings.max_minutes is not None:
             done = max(done, progress.seconds / (60 * settings.max_minutes))
-        return learning_rate(progress.step, settings, done, progress.plateau_factor)
+        rate = learning_rate(progress.step, settings, done, progress.plateau_factor)
+        return rate * HALF**progress.rollbacks
 
-    def _log(self, gradient_norm: float) -> Step:
+    def _since_last_line(self, gradient_norm: float) -> Step:
         progress = self.progress
         event = Step(
             step=progress.step,
@@ -194,10 +239,26 @@ class _Training:
             seconds_left=self._seconds_left(),
         )
         progress.loss_sum, progress.symbols, progress.busy_seconds = 0.0, 0, 0.0
-        self.folder.log({"event": "step", **asdict(event)})
         return event
 
-    def _evaluate(self) -> Iterator[Evaluated]:
+    def _log(self, event: Logged) -> Logged | SaveFailed:
+        """Add an event to the log; gives it back, unless the log cannot be written."""
+        values = {key: value for key, value in vars(event).items() if key != "score"}
+        if isinstance(event, Evaluated):
+            values |= event.score.to_json()
+        try:
+            self.folder.log({"event": NAMES[type(event)], **values})
+        except SaveError as error:
+            return self._save_failed(error)
+        return event
+
+    def _save_failed(self, error: SaveError) -> SaveFailed:
+        """Raise the error, unless the training is to go on."""
+        if self.settings.on_save_error == "stop":
+            raise error
+        return SaveFailed(self.progress.step, str(error))
+
+    def _evaluate(self) -> Iterator[Event]:
         """Score the validation data, where there is any, and keep the best weights."""
         settings, progress = self.settings, self.progress
         loss = self._loss_since_evaluation()
@@ -209,15 +270,21 @@ class _Training:
             if not math.isfinite(score.nats):
                 batch = self.batches.batch(progress.step)
                 raise NotFiniteError(self._diagnosis(batch, f"the validation loss is {score.nats}"))
-            progress.evaluated_step = progress.step
             value = list(score.monitored(settings.monitor))
             is_best = progress.best_value is None or value < progress.best_value
+            progress.evaluated_step = progress.step
             if is_best:
+                before = vars(progress).copy()
                 progress.best_value, progress.best_step = value, progress.step
                 progress.monitor = settings.monitor
                 progress.best_score = score.summary()
                 progress.evaluations_since_best = 0
-                write_checkpoint(self.folder.best, self.state.weights())
+                try:
+                    write_checkpoint(self.folder.best, self.state.weights())
+                except SaveError as error:  # the best is what best.safetensors holds
+                    vars(progress).update(before)
+                    is_best = False
+                    yield self._save_failed(error)
             else:
                 progress.evaluations_since_best += 1
         patient = progress.evaluations_since_best % settings.decay_patience != 0
@@ -231,9 +298,7 @@ class _Training:
             diverged=diverged(loss, self.model.vocab_size),
             seconds=progress.seconds,
         )
-        line = {key: value for key, value in vars(event).items() if key != "score"}
-        self.folder.log({"event": "evaluated", **line, **score.to_json()})
-        yield event
+        yield self._log(event)
 
     def _loss_since_evaluation(self) -> float:
         """The mean training loss since the last evaluation, or 0; the worst of these is kept."""
@@ -248,12 +313,20 @@ class _Training:
         loss, step, size = self.progress.worst_loss, self.progress.worst_step, self.model.vocab_size
         return divergence(loss, step, size, self.settings) if diverged(loss, size) else None
 
-    def _save(self) -> Saved:
-        """Write everything that resuming needs, unless the last update broke the weights."""
-        if not all(parameter.isfinite().all() for parameter in self.model.parameters()):
+    def _save(self, *, is_last_chance: bool = False) -> Iterator[Event]:
+        """Write everything that resuming needs, unless an update broke it."""
+        if broken := self.state.not_finite():
             batch = self.batches.batch(self.progress.step)
-            raise NotFiniteError(self._diagnosis(batch, "an update made weights not finite"))
-        return Saved(self.progress.step, self.folder.save_last(self.state.everything()))
+            raise NotFiniteError(self._diagnosis(batch, f"after an update {broken} is not finite"))
+        try:
+            path = self.folder.save_last(self.state.everything())
+        except SaveError as error:
+            if is_last_chance:
+                raise
+            yield self._save_failed(error)
+        else:
+            self.saved_step = self.progress.step
+            yield Saved(self.progress.step, path)
 
     def _limit(self) -> str | None:
         """Why the training is over, or None while it is not."""

@@ -8,9 +8,11 @@ runs/<name>/
     previous.safetensors   the ones before, should the last be damaged
 """
 
+import errno
 import json
 import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +21,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from charseq.config import Config, dump_config
-from charseq.errors import CharseqError
+from charseq.errors import CharseqError, SaveError
 from charseq.models.checkpoint import (
     Checkpoint,
     CheckpointError,
     read_checkpoint,
+    sync_folder,
     write_checkpoint,
 )
 
@@ -39,54 +42,91 @@ class RunFolder:
         self.last = path / "last.safetensors"
         self.previous = path / "previous.safetensors"
         self.best = path / "best.safetensors"
+        self.new = path / ".new.tmp"
         self._metrics = path / "metrics.jsonl"
+        self._unwritten = ""  # lines of the log
 
     def claim(self) -> None:
         """Note who trains here, for the message to whoever tries next."""
         with self._writing():
             (self.path / ".pid").write_text(str(os.getpid()))
 
-    def start(self, config: Config, step: int) -> None:
+    def start(self, config: Config, step: int, rollbacks: int) -> None:
         """Write the configuration, and cut the log back to what happened up to ``step``."""
-        kept = []
-        if step and self._metrics.exists():
-            lines = self._metrics.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if _step_of(line) <= step]
         with self._writing():
-            # Whole or not at all: --resume reads the one, and goes on with the other.
-            for path, text in (
-                (self.config, RELATIVE + dump_config(config)),
-                (self._metrics, "".join(kept)),
-            ):
-                temporary = self.path / f".{path.stem}.tmp"
-                temporary.write_text(text, encoding="utf-8")
-                temporary.replace(path)
+            for left in self.path.glob(".*.tmp"):  # by a process that was killed
+                left.unlink()
+            _replace(self.config, RELATIVE + dump_config(config))
+        self.cut_log(step, rollbacks)
+
+    def cut_log(self, step: int, rollbacks: int) -> None:
+        """Forget what happened behind a checkpoint: it will happen again, or otherwise."""
+        self._unwritten = ""
+        kept = []
+        with self._writing():
+            if step and self._metrics.exists():
+                lines = self._metrics.read_text(encoding="utf-8", errors="replace")
+                kept = [
+                    line
+                    for line in lines.splitlines(keepends=True)
+                    if _happened(line, step, rollbacks)
+                ]
+            _replace(self._metrics, "".join(kept))
 
     def log(self, values: dict[str, Any]) -> None:
-        """Add a line to the log."""
-        with self._writing(), self._metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        """Add a line to the log. Lines that could not be written come with the next one.
+
+        Raises:
+            SaveError: it cannot be written; nothing of it is in the file.
+        """
+        self._unwritten += json.dumps(values) + "\n"
+        self._write_log(to_disk=False)
+
+    def _write_log(self, *, to_disk: bool) -> None:
+        with self._writing(), self._metrics.open("ab", buffering=0) as file:
+            size, data = file.tell(), self._unwritten.encode()
+            if file.write(data) < len(data):  # there was room for a part of it
+                file.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._unwritten = ""
+            if to_disk:
+                os.fsync(file.fileno())
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise CharseqError(
+            raise SaveError(
                 f"{self.path}: cannot be written: {error.strerror}; the checkpoints there are"
                 f" whole: make room, then `{go_on(self.path)}`"
             ) from None
 
     def save_last(self, checkpoint: Checkpoint) -> Path:
-        """Keep the last checkpoint as the previous one and write the new one."""
-        if self.last.exists():
-            # A second name first: at no moment is there no checkpoint called last.
-            spare = self.path / ".previous.tmp"
-            with self._writing():
-                spare.unlink(missing_ok=True)
-                spare.hardlink_to(self.last)
-                spare.replace(self.previous)
-        write_checkpoint(self.last, checkpoint)
+        """Keep the last checkpoint as the previous one and write the new one.
+
+        The log up to here is brought to the disk first: a checkpoint never knows more than it.
+
+        Raises:
+            SaveError: it cannot be written; the checkpoints that were there are.
+        """
+        self._write_log(to_disk=True)
+        write_checkpoint(self.new, checkpoint)
+        with self._writing():
+            try:
+                if self.last.exists():
+                    # A second name first: at no moment is there no checkpoint called last.
+                    spare = self.path / ".previous.tmp"
+                    spare.unlink(missing_ok=True)
+                    try:
+                        spare.hardlink_to(self.last)
+                    except OSError:  # a file system that has no second names
+                        shutil.copyfile(self.last, spare)
+                    spare.replace(self.previous)
+                self.new.replace(self.last)
+                sync_folder(self.path)
+            finally:
+                self.new.unlink(missing_ok=True)
         return self.last
 
     def newest(self) -> tuple[Checkpoint | None, str | None]:
@@ -161,9 +201,28 @@ def _holder(path: Path) -> str:
         return "another process"
 
 
-def _step_of(line: str) -> float:
-    """The step of a line of the log; a line torn by a kill belongs to no step."""
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all: --resume reads the one, and goes on with the other."""
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        return float(json.loads(line)["step"])
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _happened(line: str, step: int, rollbacks: int) -> bool:
+    """Whether a line of the log is of the steps, and of the rollbacks, of a checkpoint.
+
+    A line torn by a power cut belongs to none. A rollback is told at the step of the checkpoint
+    that it goes back to, which may have been written before it.
+    """
+    try:
+        values = json.loads(line)
+        back = values["rollbacks"] if values["event"] == "rolled back" else 0
+        return bool(values["step"] <= step and back <= rollbacks)
     except (ValueError, KeyError, TypeError):
-        return float("inf")
+        return False

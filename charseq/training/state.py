@@ -4,12 +4,13 @@ A batch is a function of its step, so the position in the text is the step itsel
 the weights after 60 steps are those of 30 steps, a stop, and 30 more, bit for bit.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
-from charseq.config.schema import Config
+from charseq.config.schema import Config, LMConfig
 from charseq.errors import CharseqError
 from charseq.lstm.cell import State
 from charseq.models.build import AnyVocab, build_model
@@ -21,6 +22,7 @@ from charseq.training.optim import (
     optimizer_tensors,
 )
 from charseq.training.run import go_on
+from charseq.training.spikes import Usual
 
 # What decides the shapes of the weights, or what a step is: the same all through a run.
 KEPT = (
@@ -41,6 +43,8 @@ KEPT = (
 class Progress:
     """The counters of a run; all of them go into its checkpoints."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     step: int = 0
     seconds: float = 0.0
     monitor: str | None = None  # train.monitor, by which the best was chosen
@@ -50,6 +54,8 @@ class Progress:
     evaluated_step: int = 0
     evaluations_since_best: int = 0
     plateau_factor: float = 1.0
+    rollbacks: int = 0  # after a NaN; each halves the learning rate
+    usual: Usual = field(default_factory=Usual)  # loss of a step
     # since the last evaluation, and the worst that these came to: nats per symbol, and when
     evaluation_loss_sum: float = 0.0
     evaluation_symbols: int = 0
@@ -96,10 +102,7 @@ class TrainingState:
             tensors |= {f"average.{name}": w for name, w in self.average.weights.items()}
         if self.carried:
             tensors |= {"state.h": self.carried[0], "state.c": self.carried[1]}
-        tensors["random.cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        return self._checkpoint(tensors)
+        return self._checkpoint(tensors | _generators(self.device))
 
     def restore(self, checkpoint: Checkpoint, where: str) -> None:
         """Go on where ``everything`` was written; ``where`` names the run in errors.
@@ -118,6 +121,7 @@ class TrainingState:
                 if name.startswith(prefix)
             }
 
+        self._check_tensors(checkpoint, where)
         self.model.load_state_dict(under(WEIGHTS))
         load_optimizer_tensors(self.optimizer, self.model, under("optimizer."))
         if self.average:  # begun only now, it begins with the weights as they are
@@ -125,7 +129,7 @@ class TrainingState:
             self.average.weights = under("average.") or begun
         if carried := under("state."):
             self.carried = (carried["h"], carried["c"])
-        self.progress = Progress(**checkpoint.extra["progress"])
+        self.progress = _progress(checkpoint, where)
         if self.progress.monitor != self.config.train.monitor:
             self.progress.forget_best()
         torch.set_rng_state(checkpoint.tensors["random.cpu"])
@@ -135,6 +139,45 @@ class TrainingState:
     def _checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
         extra = {"progress": asdict(self.progress), "fingerprint": self.fingerprint}
         return Checkpoint(self.config, self.vocab, tensors, extra)
+
+    def not_finite(self) -> str | None:
+        """The first weight, or number of its optimizer, that is NaN or infinite."""
+        for name, parameter in self.model.named_parameters():
+            if not parameter.isfinite().all():
+                return f"the weight {name}"
+        for name, tensor in optimizer_tensors(self.optimizer, self.model).items():
+            if not tensor.isfinite().all():
+                return f"the optimizer's {name}"
+        return None
+
+    def _check_tensors(self, checkpoint: Checkpoint, where: str) -> None:
+        """Whatever the file says, nothing but numbers of the right shapes goes into a training.
+
+        Raises:
+            CheckpointError: a tensor is missing, or not of its shape.
+        """
+        shapes = {name: tuple(p.shape) for name, p in self.model.named_parameters()}
+        wanted = {WEIGHTS + name: shape for name, shape in shapes.items()}
+        names = checkpoint.tensors
+        for prefix in ("optimizer.exp_avg.", "optimizer.exp_avg_sq.", "average."):
+            if any(name.startswith(prefix) for name in names):
+                wanted |= {prefix + name: shape for name, shape in shapes.items()}
+        if any(name.startswith("optimizer.") for name in names):
+            wanted |= {f"optimizer.step.{name}": () for name in shapes}
+        if isinstance(self.config, LMConfig) and "state.h" in names:
+            model, batch = self.config.model, self.config.train.batch_size
+            wanted |= dict.fromkeys(
+                ("state.h", "state.c"), (model.num_layers, batch, model.hidden_size)
+            )
+        generators = {name: tensor.shape for name, tensor in _generators(self.device).items()}
+        known = wanted | {name: tuple(shape) for name, shape in generators.items()}
+        known.setdefault("random.cuda", tuple(names.get("random.cuda", torch.empty(0)).shape))
+        for name in sorted(wanted.keys() | names.keys()):
+            found = tuple(names[name].shape) if name in names else None
+            if found != known.get(name):
+                raise CheckpointError(
+                    f"{where}: not what resuming needs: {name} is {found}, not {known.get(name)}"
+                )
 
     def _check_same(self, checkpoint: Checkpoint, where: str) -> None:
         if "random.cpu" not in checkpoint.tensors:
@@ -157,3 +200,22 @@ class TrainingState:
                 f"{where}: cannot go on: {'; '.join(changed)}; set it back"
                 f" (`{go_on(where)}` leaves all as it was), or train in another folder with --run"
             )
+
+
+def _generators(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's random generators that a training draws from."""
+    states = {"random.cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["random.cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def _progress(checkpoint: Checkpoint, where: str) -> Progress:
+    try:
+        return TypeAdapter(Progress).validate_python(checkpoint.extra.get("progress"))
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"])) or "progress"
+        raise CheckpointError(
+            f"{where}: not what resuming needs: its counters cannot be read ({place}:"
+            f" {error.errors()[0]['msg']})"
+        ) from None

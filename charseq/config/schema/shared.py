@@ -155,6 +155,19 @@ class TrainConfig(Section):
         description="updates between two lines of metrics",
         json_schema_extra={"unit": "steps"},
     )
+    on_save_error: Literal["stop", "continue"] = Field(
+        "stop",
+        description="a checkpoint that cannot be written, on a full disk: stop, or go on and try "
+        "again at the next one",
+    )
+    on_nan: Literal["stop", "rollback"] = Field(
+        "stop",
+        description="NaN or infinity in a loss, gradient or weight: stop with a diagnosis, or go "
+        "back to the last checkpoint with half the learning rate",
+    )
+    max_rollbacks: int = Field(
+        3, ge=1, le=30, description="rollback: stop at the NaN after so many of them"
+    )
     patience: int | None = Field(
         None,
         ge=1,

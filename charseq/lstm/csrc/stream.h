@@ -62,8 +62,8 @@ template <typename Kind> struct Stream {
         Scratch<double> scores;
         Scratch<Size> order;
         explicit Row(Size batch, Size symbols)
-            : z(batch * Wide), below(batch), before(batch), start(batch), sums(batch), scores(symbols),
-              order(symbols) {}
+            : z(batch * Wide), below(batch), before(batch), start(batch), sums(batch),
+              scores(round_up(symbols, Double::Lanes)), order(symbols) {}
         bool has_memory() const {
             return z.at && below.at && before.at && start.at && sums.at && scores.at && order.at;
         }
@@ -132,12 +132,12 @@ Size Stream<Kind>::choose(const Real *logits, double uniform, double *scores, Si
     const double peak = logits[likeliest];
     if (!std::isfinite(peak)) return -1;
     if (draw.temperature == 0) return likeliest;
+    for (Size v = 0; v < symbols; v++) scores[v] = (logits[v] - peak) / draw.temperature;
+    for (Size v = 0; v < symbols; v += Double::Lanes)
+        Double::store(scores + v, exponential_of_double(Double::load(scores + v)));
+    if (draw.never >= 0 && symbols > 1) scores[draw.never] = 0;
     double total = 0;
-    for (Size v = 0; v < symbols; v++) {
-        const bool out = v == draw.never && symbols > 1;
-        scores[v] = out ? 0 : std::exp((logits[v] - peak) / draw.temperature);
-        total += scores[v];
-    }
+    for (Size v = 0; v < symbols; v++) total += scores[v];
     if ((draw.top_k && draw.top_k < symbols) || draw.top_p < 1) {
         for (Size v = 0; v < symbols; v++) order[v] = v;
         std::sort(order, order + symbols, [&](Size a, Size b) {
