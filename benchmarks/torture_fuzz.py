@@ -98,9 +98,12 @@ def fuzz_bytes(checkpoints: list[Path], scratch: Path, count: int, seed: int) ->
 
     rng, result, target = random.Random(seed), Fuzzed(), scratch / "fuzzed.safetensors"
     files = [path.read_bytes() for path in checkpoints]
-    for _ in range(count):
-        target.write_bytes(changed_bytes(rng.choice(files), rng))
-        result.feed(lambda: read_file(target))
+    while result.tried < count:
+        good = rng.choice(files)
+        bad = changed_bytes(good, rng)
+        if bad != good:
+            target.write_bytes(bad)
+            result.feed(lambda: read_file(target))
     return result
 
 

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-STAGES = ("open", "half written", "written", "synced", "linked", "renamed")
-PAUSE = 0.004  # seconds for which each stage of a save lasts
+AIMED = 0.7  # the share of kills inside a save
+STAGES = 100  # of saves that a training gets through at most, then; a save has about ten
+PAUSE = 0.004  # seconds that each of them is stretched by
 CLOCKS = {"seconds", "seconds_left", "symbols_per_second", "busy_seconds"}
-
-Stage = Callable[[str], None]
 
 
 @dataclass
@@ -37,24 +36,23 @@ class Kills:
     left_behind: int = 0  # temporary files after the end
 
 
-def torture(config: Path, folder: Path, kills: int, seed: int, chains: int = 10) -> Kills:
-    """Kill ``kills`` trainings of a configuration, in ``chains`` run folders."""
+def torture(config: Path, folder: Path, kills: int, seed: int) -> Kills:
+    """Kill ``kills`` trainings of a configuration, in as many run folders as that takes."""
     rng = random.Random(seed)
     result = Kills()
     took = _run(config, folder / "undisturbed", None) or 0.0
     wanted = contents(folder / "undisturbed")
-    for chain in range(chains):
-        run = folder / f"killed-{chain}"
-        mine = kills * (chain + 1) // chains - kills * chain // chains
-        while mine:
+    while result.killed < kills:
+        run = folder / f"killed-{result.runs}"
+        ended = False
+        while not ended:
             result.starts += 1
-            aimed = rng.random() < 0.6
-            moment = rng.randrange(1, 120) if aimed else rng.uniform(0.0, took)
-            if _run(config, run, moment) is None:
-                mine -= 1
-                result.killed += 1
-                result.inside_a_save += aimed
-        _run(config, run, None)
+            moment: float | None = None  # once there have been enough, it is left alone
+            if result.killed < kills:
+                moment = rng.randrange(1, STAGES) if rng.random() < AIMED else took * rng.random()
+            ended = _run(config, run, moment) is not None
+            result.killed += not ended
+            result.inside_a_save += not ended and isinstance(moment, int)
         result.runs += 1
         result.different += contents(run) != wanted
         result.left_behind += len(list(run.glob("*.tmp"))) + len(list(run.glob(".*.tmp")))
@@ -131,8 +129,8 @@ def _train(config: Path, run: Path, tells: int, *, stretch: bool) -> None:
         os._exit(code)
 
 
-def stretch_saves(stage: Stage) -> None:
-    """Call ``stage`` with one of ``STAGES`` at each step of writing a file, in this process."""
+def stretch_saves(stage: Callable[[str], None]) -> None:
+    """Call ``stage`` with its name at each step of writing a file, in this process."""
     opens, replaces, links, syncs = Path.open, Path.replace, Path.hardlink_to, os.fsync
 
     def open_(path: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
