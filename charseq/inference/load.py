@@ -87,7 +87,10 @@ def _pairs(files: list[CheckpointFile], paths: list[Path], device: str) -> "Trai
     from charseq.text.pair_vocab import PairVocab
 
     first = files[0]
-    models = [Checkpoint.of(file).model().to(device) for file in files]
+    models = [
+        Checkpoint.of(file).model(str(path)).to(device)
+        for path, file in zip(paths, files, strict=True)
+    ]
     for path, file in zip(paths, files, strict=True):
         if file.vocab != first.vocab:
             raise CharseqError(

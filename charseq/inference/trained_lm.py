@@ -64,7 +64,7 @@ class TrainedLanguageModel:
         from charseq.models.language_model import LanguageModel
 
         tensors = {WEIGHTS + name: torch.from_numpy(array) for name, array in self.weights.items()}
-        model = Checkpoint(self.config, self.vocab, tensors, {}).model()
+        model = Checkpoint(self.config, self.vocab, tensors, {}).model(str(self.path))
         assert isinstance(model, LanguageModel)  # noqa: S101
         return model.to(self.device)
 

@@ -37,8 +37,8 @@ class Checkpoint:
         tensors = {name: torch.from_numpy(array) for name, array in file.arrays.items()}
         return cls(file.config, file.vocab, tensors, file.extra)
 
-    def model(self) -> Model:
-        """The model, with its weights, on the CPU, in evaluation mode.
+    def model(self, where: str = "the checkpoint") -> Model:
+        """The model, with its weights, on the CPU, in evaluation mode; ``where`` names the file.
 
         Raises:
             CheckpointError: the weights do not fit the configuration.
@@ -51,12 +51,17 @@ class Checkpoint:
         # First without memory: a configuration may ask for more than any machine has.
         with torch.device("meta"):
             wanted = build_model(self.config, self.vocab).state_dict()
-        for name in sorted(wanted.keys() | weights.keys()):
-            shapes = [tuple(at[name].shape) if name in at else None for at in (wanted, weights)]
-            if shapes[0] != shapes[1]:
+        found, shapes = (
+            {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+            for tensors in (weights, wanted)
+        )
+        for name in sorted(found.keys() | shapes.keys()):
+            if found.get(name) != shapes.get(name):
+                wrong = f"is {found[name]}" if name in found else "is missing"
+                right = f"not {shapes[name]}" if name in shapes else "and there is no such weight"
                 raise CheckpointError(
-                    f"the weights do not fit the configuration: {name} is {shapes[1]}, not"
-                    f" {shapes[0]}"
+                    f"{escape(where)}: the weights do not fit the configuration: {escape(name)}"
+                    f" {wrong}, {right}"
                 )
         model = build_model(self.config, self.vocab)
         model.load_state_dict(weights)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from charseq.config import config_from_json
+from charseq.config import config_from_json, dump_config
 from charseq.config.schema import Seq2SeqConfig
 from charseq.models.build import build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
@@ -48,6 +48,7 @@ def make_run(
     extra = {"progress": {"step": 1500}}
     folder.mkdir(exist_ok=True)
     write_checkpoint(folder / "best.safetensors", Checkpoint(config, vocab, tensors, extra))
+    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     return str(folder)
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import charseq.cli.eval_text as command
 from charseq.cli.eval import evaluate
-from charseq.config import config_from_json
+from charseq.config import config_from_json, dump_config
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.inference.load import load
@@ -46,6 +46,7 @@ def make_checkpoint(folder: Path, vocabulary: str = "char") -> str:
     tensors = {WEIGHTS + name: parameter * 4 for name, parameter in parameters}
     extra = {"progress": {"step": 1500}}
     write_checkpoint(folder / "best.safetensors", Checkpoint(config, vocab, tensors, extra))
+    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     return str(folder)
 
 

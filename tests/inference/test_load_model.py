@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -58,6 +59,22 @@ def make_checkpoint(folder: Path, text: str = TEXT, **sections: dict[str, object
     model = build_model(config, vocab)
     tensors = {WEIGHTS + name: parameter for name, parameter in model.state_dict().items()}
     return Checkpoint(config, vocab, tensors, {"progress": {"step": 70}})
+
+
+def make_pair_checkpoint(folder: Path) -> Checkpoint:
+    """A model of pairs with random weights."""
+    settings = {
+        "task": "seq2seq",
+        "data": {"train": str(folder / "none.tsv")},
+        "model": {"hidden_size": 8},
+    }
+    config = config_from_json(settings, where="a test")
+    letters = Symbols("", ("a", "b"))
+    vocab = PairVocab(letters, letters)
+    torch.manual_seed(0)
+    state = build_model(config, vocab).state_dict()
+    tensors = {WEIGHTS + name: parameter for name, parameter in state.items()}
+    return Checkpoint(config, vocab, tensors, {})
 
 
 def save(path: Path, checkpoint: Checkpoint) -> Path:
@@ -228,10 +245,28 @@ def test_weights_that_do_not_fit_are_refused_at_once(tmp_path: Path) -> None:
     name = "model.output.weight"
     less = {other: tensor for other, tensor in checkpoint.tensors.items() if other != name}
     narrow = less | {name: checkpoint.tensors[name][:, :-1]}
-    for tensors, why in ((less, "Missing key"), (narrow, "size mismatch for output.weight")):
+    more = checkpoint.tensors | {"model.more": torch.zeros(2)}
+    for tensors, why in (
+        (less, r"output.weight is missing, not \(11, 8\)"),
+        (narrow, r"output.weight is \(11, 7\), not \(11, 8\)"),
+        (more, r"more is \(2,\), and there is no such weight"),
+    ):
         path = save(tmp_path / "a.safetensors", replace(checkpoint, tensors=tensors))
-        with pytest.raises(CheckpointError, match=f"do not fit the configuration: (.|\n)*{why}"):
+        with pytest.raises(CheckpointError, match=f"a.safetensors: the weights do .*: {why}"):
             load(path)
+
+
+@pytest.mark.parametrize("task", ["lm", "seq2seq"])
+def test_a_checkpoint_that_asks_for_terabytes_gets_none(tmp_path: Path, task: str) -> None:
+    """Its checksum is right: whoever makes a checkpoint can have that."""
+    checkpoint = make_checkpoint(tmp_path) if task == "lm" else make_pair_checkpoint(tmp_path)
+    model = checkpoint.config.model.model_copy(update={"hidden_size": 65536, "num_layers": 64})
+    config = checkpoint.config.model_copy(update={"model": model})
+    path = save(tmp_path / "a.safetensors", replace(checkpoint, config=config))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match="the weights do not fit the configuration"):
+        load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
 
 
 def test_weights_of_another_type_count_as_float32(tmp_path: Path) -> None:
