@@ -24,7 +24,9 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def expand(name: str) -> Path:
-    """The path that a user means by ``name``: ``~`` is the home folder."""
+    """The path that a user means by ``name``: ``~`` is the home folder, ``./~`` a file."""
+    if not name.startswith("~"):  # a Path forgets the ./
+        return Path(name)
     try:
         return Path(name).expanduser()
     except RuntimeError:  # ~name, and there is no such user: a file may be called so
