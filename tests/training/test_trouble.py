@@ -348,7 +348,14 @@ def start(folder: Path, *arguments: str, seed: str = "random") -> subprocess.Pop
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONHASHSEED": seed},
+        preexec_fn=usual_signals,
     )
+
+
+def usual_signals() -> None:
+    """Whoever runs the tests may ignore a signal, as nohup does; a child would inherit that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def long_config(folder: Path) -> str:
@@ -409,6 +416,7 @@ def test_told_twice_it_leaves_at_once(tmp_path: Path, number: signal.Signals, co
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=usual_signals,
     ) as process:
         assert process.stdout is not None
         while "saving" not in process.stdout.readline():
