@@ -1,10 +1,14 @@
 """A checkpoint comes back as it was written, and a damaged one does not come back at all."""
 
 import hashlib
+import io
 import json
+import os
+import pickle
 import random
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,3 +159,37 @@ def test_other_files_are_named_for_what_they_are(checkpoint: Checkpoint, tmp_pat
 def test_a_folder_that_cannot_be_written(checkpoint: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(CharseqError, match="cannot be written"):
         write_checkpoint(tmp_path / "missing" / "last.safetensors", checkpoint)
+
+
+def test_a_pickle_in_disguise_is_not_run_and_a_bomb_not_unpacked(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(50_000_000))
+    disguised = pickle.dumps(Touch(marker))
+    torch_file = io.BytesIO()
+    torch.save(Touch(marker), torch_file)
+    path = tmp_path / "last.safetensors"
+    for data in (disguised, torch_file.getvalue(), bomb.getvalue()):
+        path.write_bytes(data)
+        with pytest.raises(CheckpointError, match="not a checkpoint of charseq"):
+            read_checkpoint(path)
+    assert not marker.exists()
+    pickle.loads(disguised)  # noqa: S301  it would have
+    assert marker.exists()
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.marker,)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "last.safetensors")
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        read_checkpoint(tmp_path / "last.safetensors")

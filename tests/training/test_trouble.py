@@ -447,6 +447,22 @@ def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -
     assert third.returncode == 0, said
 
 
+def test_whoever_reads_beside_a_training_reads_a_whole_checkpoint(tmp_path: Path) -> None:
+    run(settings(tmp_path, max_steps=1), tmp_path / "runs" / "long")
+    config = json.loads(Path(long_config(tmp_path)).read_text())
+    config["train"] |= {"save_every": 1, "eval_every": 1}
+    (tmp_path / "long.yaml").write_text(json.dumps(config))
+    with start(tmp_path, "long.yaml", "--resume", "--quiet") as process:
+        seen: set[tuple[str, int]] = set()
+        while len(seen) < 100:
+            for name in ("last", "previous", "best"):
+                path = tmp_path / "runs" / "long" / f"{name}.safetensors"
+                if path.exists():
+                    seen.add((name, read_checkpoint(path).extra["progress"]["step"]))
+        process.kill()
+    assert len({step for name, step in seen if name == "last"}) > 10
+
+
 def test_the_same_seed_gives_the_same_bits_in_every_process(tmp_path: Path) -> None:
     """Sets and dictionaries in another order make no difference."""
     config = tmp_path / "short.yaml"
