@@ -132,7 +132,8 @@ Size Stream<Kind>::choose(const Real *logits, double uniform, double *scores, Si
     const double peak = logits[likeliest];
     if (!std::isfinite(peak)) return -1;
     if (draw.temperature == 0) return likeliest;
-    for (Size v = 0; v < symbols; v++) scores[v] = (logits[v] - peak) / draw.temperature;
+    for (Size v = 0; v < round_up(symbols, Double::Lanes); v++)
+        scores[v] = v < symbols ? (logits[v] - peak) / draw.temperature : 0;
     for (Size v = 0; v < symbols; v += Double::Lanes)
         Double::store(scores + v, exponential_of_double(Double::load(scores + v)));
     if (draw.never >= 0 && symbols > 1) scores[draw.never] = 0;

@@ -166,7 +166,7 @@ template <typename Kind> INLINE typename Kind::Vector tanh(typename Kind::Vector
 // a time. x = n ln 2 + r with n whole and |r| <= ln(2) / 2; n times the first of two parts of ln 2 is exact.
 INLINE Double::Vector exponential_of_double(Double::Vector x) {
     using Vector = Double::Vector;
-    typedef int64_t Ints __attribute__((vector_size(VectorBytes)));
+    typedef uint64_t Bits __attribute__((vector_size(VectorBytes)));
     const Vector lowest = Vector{} - 708;
     const Vector y = x < lowest ? lowest : x;
     // Adding 1.5 * 2^52 rounds to a whole number, in the lowest bits
@@ -187,6 +187,6 @@ INLINE Double::Vector exponential_of_double(Double::Vector x) {
     p = p * r + 0.5;
     p = p * r + 1;
     p = p * r + 1;
-    const Vector scale = (Vector)(((Ints)shifted << 52) + 0x3ff0000000000000); // 2^n
+    const Vector scale = (Vector)(((Bits)shifted << 52) + 0x3ff0000000000000); // 2^n
     return x < lowest ? Vector{} : p * scale;
 }
