@@ -159,13 +159,11 @@ class _Training:
 
     def _roll_back(self, error: NotFiniteError) -> Iterator[Event]:
         """Go back to the last checkpoint with half the learning rate, or raise the error."""
-        checkpoint, _ = self.folder.newest()
         before = self.progress
-        if (
-            self.settings.on_nan != "rollback"
-            or before.rollbacks >= self.settings.max_rollbacks
-            or checkpoint is None
-        ):
+        if self.settings.on_nan == "stop" or before.rollbacks >= self.settings.max_rollbacks:
+            raise error
+        checkpoint, _ = self.folder.newest()
+        if checkpoint is None:
             raise error
         self.state.restore(checkpoint, where=str(self.folder.path))
         self.progress = progress = self.state.progress
@@ -271,9 +269,9 @@ class _Training:
                 batch = self.batches.batch(progress.step)
                 raise NotFiniteError(self._diagnosis(batch, f"the validation loss is {score.nats}"))
             value = list(score.monitored(settings.monitor))
-            is_best = progress.best_value is None or value < progress.best_value
+            is_better = is_best = progress.best_value is None or value < progress.best_value
             progress.evaluated_step = progress.step
-            if is_best:
+            if is_better:
                 before = vars(progress).copy()
                 progress.best_value, progress.best_step = value, progress.step
                 progress.monitor = settings.monitor
@@ -288,7 +286,7 @@ class _Training:
             else:
                 progress.evaluations_since_best += 1
         patient = progress.evaluations_since_best % settings.decay_patience != 0
-        if settings.schedule == "plateau" and not is_best and not patient:
+        if settings.schedule == "plateau" and not is_better and not patient:
             progress.plateau_factor *= settings.decay
         progress.seconds = time.perf_counter() - self.began
         event = Evaluated(

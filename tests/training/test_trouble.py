@@ -317,6 +317,22 @@ def test_a_best_checkpoint_that_could_not_be_written_is_not_the_best(tmp_path: P
     assert progress["best_step"] == best["best_step"] == best["step"] > 20
 
 
+def test_a_best_that_could_not_be_written_is_still_no_reason_to_learn_more_slowly(
+    tmp_path: Path,
+) -> None:
+    config = settings(tmp_path, on_save_error="continue", schedule="plateau", eval_every=10)
+    rates = []
+    limit = no_file_above(3000)
+    for event in train(config, run=tmp_path / "run", device="cpu"):
+        if isinstance(event, Started):
+            limit.__enter__()
+        if isinstance(event, Step):
+            rates.append(event.learning_rate)
+            if event.step == 15:
+                limit.__exit__(None, None, None)
+    assert rates[:4] == [0.01] * 4  # up to step 20: the first evaluation is the best there is
+
+
 # -- processes
 
 
