@@ -89,11 +89,9 @@ def errors(run: Callable[..., Tensor], smoothing: float) -> list[float]:
     for seed in range(5):
         tensors = draw(700, 100, 65, seed)
         small = [part.float() if part.is_floating_point() else part for part in tensors]
-        exact = results(of_torch, *(part.double() for part in small[:3]), tensors[3])
-        if smoothing:
-            exact = results(
-                of_torch, *(part.double() for part in small[:3]), tensors[3], smoothing=smoothing
-            )
+        exact = results(
+            of_torch, *(part.double() for part in small[:3]), tensors[3], smoothing=smoothing
+        )
         mine = results(run, *small, smoothing=smoothing)
         found.append(
             [((a.double() - b).norm() / b.norm()).item() for a, b in zip(mine, exact, strict=True)]
