@@ -5,6 +5,7 @@ from dataclasses import dataclass
 MEMORY = 0.98  # of the means: they reach back about fifty steps
 FEWEST = 50  # steps before anything is unusual
 FAR = 8.0  # mean absolute deviations: 6.4 standard deviations where losses are normal
+LEAST = 0.2  # nats: near 0 losses are far from normal, and one hard batch is no news
 
 
 @dataclass
@@ -17,7 +18,7 @@ class Usual:
 
     def is_spike(self, loss: float) -> bool:
         """Take in the loss of a step; whether it stands far above those before it."""
-        bound = self.loss + FAR * self.deviation
+        bound = self.loss + max(LEAST, FAR * self.deviation)
         spike = self.steps >= FEWEST and loss > bound
         loss = min(loss, bound) if spike else loss  # a spike must not make the next one usual
         keep = min(MEMORY, self.steps / (self.steps + 1))  # at first a plain mean

@@ -204,6 +204,8 @@ def test_a_spike_is_logged_once_and_does_not_become_usual() -> None:
     assert usual.deviation == pytest.approx(0.05 * (2 / 3.14159) ** 0.5, rel=0.3)
     assert [usual.is_spike(3.0) for _ in range(3)] == [True] * 3
     assert not usual.is_spike(2.05)
+    sure = Usual()  # of a model that is nearly always right, a batch is ten times as hard as usual
+    assert not any(sure.is_spike(loss) for loss in [0.001] * 100 + [0.015])
     early = Usual()
     assert not any(early.is_spike(loss) for loss in [1.0] * (FEWEST - 1) + [50.0])
 
