@@ -123,29 +123,34 @@ void Stream<Kind>::output(const Part *top, Size from, Size to, const Row &row) c
 // The symbol that a number falls on; -1 where a logit is not finite.
 template <typename Kind>
 Size Stream<Kind>::choose(const Real *logits, double uniform, double *scores, Size *order) const {
-    Size likeliest = -1;
-    for (Size v = 0; v < symbols; v++) {
-        if (v == draw.never && symbols > 1) continue;
-        if (!(logits[v] == logits[v])) return -1;
-        if (likeliest < 0 || logits[v] > logits[likeliest]) likeliest = v;
+    using Vector = Double::Vector;
+    const Size whole = round_up(symbols, Double::Lanes);
+    for (Size v = 0; v < whole; v++) scores[v] = v < symbols ? logits[v] : -INFINITY;
+    if (draw.never >= 0 && symbols > 1) scores[draw.never] = -INFINITY;
+    Vector highest = Vector{} - INFINITY, none{}; // 0, or not a number
+    for (Size v = 0; v < whole; v += Double::Lanes) {
+        const Vector x = Double::load(scores + v);
+        highest = highest < x ? x : highest;
+        none = x == x ? none : x;
     }
-    const double peak = logits[likeliest];
+    double peak = -INFINITY;
+    for (Size lane = 0; lane < Double::Lanes; lane++) {
+        if (none[lane] != 0) return -1;
+        peak = highest[lane] > peak ? highest[lane] : peak;
+    }
     if (!std::isfinite(peak)) return -1;
-    if (draw.temperature == 0) return likeliest;
-    for (Size v = 0; v < round_up(symbols, Double::Lanes); v++)
-        scores[v] = v < symbols ? (logits[v] - peak) / draw.temperature : 0;
-    for (Size v = 0; v < symbols; v += Double::Lanes)
-        Double::store(scores + v, exponential_of_double(Double::load(scores + v)));
-    if (draw.never >= 0 && symbols > 1) scores[draw.never] = 0;
-    double total = 0;
-    for (Size v = 0; v < symbols; v++) total += scores[v];
+    if (draw.temperature == 0) return std::find(scores, scores + symbols, peak) - scores;
+    for (Size v = 0; v < whole; v += Double::Lanes) {
+        const Vector below = (Double::load(scores + v) - peak) / draw.temperature;
+        Double::store(scores + v, exponential_of_double(below));
+    }
+    double total = 0; // of those that remain; 0 where all do
     if ((draw.top_k && draw.top_k < symbols) || draw.top_p < 1) {
         for (Size v = 0; v < symbols; v++) order[v] = v;
         std::sort(order, order + symbols, [&](Size a, Size b) {
             return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
         });
         const Size most = draw.top_k && draw.top_k < symbols ? draw.top_k : symbols;
-        total = 0;
         for (Size i = 0; i < symbols; i++) i < most ? total += scores[order[i]] : scores[order[i]] = 0;
         double before = 0, kept = 0;
         for (Size i = 0; i < most; i++) { // the likeliest stays, then what begins below top_p
@@ -157,14 +162,12 @@ Size Stream<Kind>::choose(const Real *logits, double uniform, double *scores, Si
         total = kept;
     }
     double sum = 0;
-    Size last = likeliest;
-    for (Size v = 0; v < symbols; v++) {
-        if (scores[v] == 0) continue;
-        sum += scores[v];
-        last = v;
-        if (uniform * total < sum) break;
-    }
-    return last;
+    for (Size v = 0; v < symbols; v++) scores[v] = sum += scores[v];
+    const double number = uniform * (total > 0 ? total : sum);
+    Size chosen = 0; // the first whose sum is above the number: the sums rise
+    for (Size v = 0; v < symbols; v++) chosen += !(number < scores[v]);
+    // Rounding may leave the number at the sum of all: the last that adds to it
+    return chosen < symbols ? chosen : std::find(scores, scores + symbols, sum) - scores;
 }
 
 template <typename Kind>
