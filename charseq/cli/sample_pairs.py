@@ -133,7 +133,7 @@ def _check(trained: "TrainedSeq2Seq", sources: list[str], request: PairRequest) 
         search = {"--beam": request.beam, "--length-penalty": request.length_penalty}
         refuse_options(search, "is for the search for the best; --temperature samples instead")
     drawn = {"--attention": request.attention, "--attention-file": request.attention_file}
-    if not any(model.decoder.attention is not None for model in trained.models):
+    if not any(model.decoder.looks_back for model in trained.models):
         refuse_options(drawn, "there is none to draw; the run has `model.attention: none`")
     if request.attention and request.output_file is not None and not request.as_json:
         raise CharseqError(

@@ -59,6 +59,7 @@ class Decoder(nn.Module):
         self.embedding = make_embedding(target_size, embedding_size)
         fed_size = hidden_size if input_feeding else 0
         self.lstm = make_lstm(self.input_size + fed_size, hidden_size)
+        self.looks_back = attention != "none"
         self.attention = None if attention == "none" else Attention(attention, hidden_size)
         self.combine = (
             None if attention == "none" else nn.Linear(2 * hidden_size, hidden_size, bias=False)

@@ -15,8 +15,12 @@ from charseq.models.attention import SCORES, Memory
 from charseq.models.decoder import Decoder
 from charseq.models.decoder_state import DecoderState
 from charseq.models.encoder import Encoder
+from charseq.models.monotonic import MonotonicDecoder
 from charseq.text.pair_batches import IGNORED, PairBatch
 from charseq.text.pair_vocab import END
+
+MONOTONIC = "monotonic"
+ATTENTIONS = ("none", *SCORES, MONOTONIC)
 
 
 class Seq2Seq(nn.Module):
@@ -24,7 +28,8 @@ class Seq2Seq(nn.Module):
 
     S, T: symbols of the longest source and target, B: sequences, V: target symbols.
 
-    ``attention``: none, dot, general or additive; ``input_feeding`` and ``copy_table`` need one.
+    ``attention``: none, dot, general, additive or monotonic; ``copy_table`` needs one, and
+    ``input_feeding`` one of the first three. With monotonic what the model calls logits is log P.
     ``copy_table``: the target id of each source id, -1 where there is none; given, the model may
     copy (``pointer.py``), and what it calls logits is log P. ``embedding_size``: None reads one-hot
     vectors. ``dropout`` acts between layers, on the memory and on what the output layer reads;
@@ -73,15 +78,22 @@ class Seq2Seq(nn.Module):
             bidirectional=bidirectional,
             embedding_size=embedding_size,
         )
-        self.decoder = Decoder(
-            target_size,
-            hidden_size,
-            make_lstm,
-            attention=attention,
-            input_feeding=input_feeding,
-            copy=copy_table is not None,
-            embedding_size=embedding_size,
-        )
+        copy = copy_table is not None
+        self.decoder: Decoder
+        if attention == MONOTONIC:
+            self.decoder = MonotonicDecoder(
+                target_size, hidden_size, make_lstm, copy=copy, embedding_size=embedding_size
+            )
+        else:
+            self.decoder = Decoder(
+                target_size,
+                hidden_size,
+                make_lstm,
+                attention=attention,
+                input_feeding=input_feeding,
+                copy=copy,
+                embedding_size=embedding_size,
+            )
         # Not in the checkpoint: it follows from the vocabulary, which is.
         table = None if copy_table is None else torch.tensor(list(copy_table), dtype=torch.int64)
         self.copy_table: Tensor | None
@@ -115,8 +127,7 @@ class Seq2Seq(nn.Module):
     def encode(self, source: Tensor, lengths: Tensor | None) -> tuple[Memory | None, State]:
         """The memory, None without attention, and the decoder's first h and c, (L, B, H)."""
         output, state = self.encoder(source, lengths)
-        attention = self.decoder.attention
-        if attention is None:
+        if not self.decoder.looks_back:
             return None, state
         inside = None if lengths is None else padding_mask(lengths, len(source))[:, :, 0].t()
         copies = None
@@ -125,7 +136,9 @@ class Seq2Seq(nn.Module):
             if inside is not None:
                 copies = copies.where(inside, -1)
         values = output.transpose(0, 1).contiguous()  # (B, S, H): attention works by source
-        return Memory(values, attention.keys(values), inside, copies), state
+        attention = self.decoder.attention
+        keys = None if attention is None else attention.keys(values)
+        return Memory(values, keys, inside, copies), state
 
     def loss(
         self, batch: PairBatch, state: None = None, label_smoothing: float = 0.0
@@ -192,13 +205,18 @@ def _check(
     scheduled_sampling: float,
 ) -> None:
     """What no part of the model looks at by itself."""
-    if attention not in ("none", *SCORES):
+    if attention not in ATTENTIONS:
         raise CharseqError(
-            f"Seq2Seq: there is no attention {attention!r}; choose none, {', '.join(SCORES)}"
+            f"Seq2Seq: there is no attention {attention!r}; choose one of {', '.join(ATTENTIONS)}"
         )
     if attention == "none" and (input_feeding or copy_table is not None):
         what = "input_feeding" if input_feeding else "copy"
         raise CharseqError(f"Seq2Seq: {what} needs attention; choose one of {', '.join(SCORES)}")
+    if attention == MONOTONIC and input_feeding:
+        raise CharseqError(
+            f"Seq2Seq: {MONOTONIC} attention finds no one thing to feed back: input_feeding needs"
+            f" one of {', '.join(SCORES)}"
+        )
     if not 0.0 <= scheduled_sampling <= 1.0:
         raise CharseqError(
             f"Seq2Seq: scheduled_sampling must lie between 0 and 1, not {scheduled_sampling}"

@@ -3,6 +3,7 @@
 Nothing here is batched or padded, and nothing comes from charseq but the weights.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -17,6 +18,8 @@ def plain_logits(model: Any, source: list[int], target: list[int]) -> Tensor:
     """Logits (T, V) of each symbol of ``target`` and its END; with a pointer, log P."""
     weights = {name: p.detach() for name, p in model.named_parameters()}
     values, h, c = encode(weights, source)
+    if "decoder.place.weight" in weights:
+        return monotonic_log_p(weights, model, source, target)
     feed = torch.zeros_like(h[-1])
     rows = []
     for ident in [END, *target]:
@@ -55,6 +58,63 @@ def plain_step(
         p_gen = torch.sigmoid(switch + w["decoder.pointer.switch.bias"][0])
         logits = mixture(logits, p_gen, weights, [table[ident] for ident in source]).log()
     return logits, h_new, c_new, top, weights
+
+
+def monotonic_log_p(
+    w: dict[str, Tensor], model: Any, source: list[int], target: list[int]
+) -> Tensor:
+    """log P (T, V) with monotonic attention: every path of places by itself, and their sum."""
+    values, h, c = encode(w, source)
+    read_so_far = [END, *target]
+    tops, xs = [], []
+    for ident in read_so_far:
+        below = read(w, "decoder", ident)
+        xs.append(below)
+        for layer in range(len(h)):
+            name = f"decoder.lstm.{{}}_l{layer}"
+            h[layer], c[layer] = cell(w, name, below, h[layer], c[layer])
+            below = h[layer]
+        tops.append(below)
+    table = None if model.copy_table is None else model.copy_table.tolist()
+
+    def move(t: int, r: int, s: int) -> float:
+        """P(a_t = s | a_{t-1} = r)"""
+        far = w["decoder.distance.weight"] @ tops[t] + w["decoder.distance.bias"]
+        query = w["decoder.place.weight"] @ tops[t]
+        scores = [float(query @ values[s] + far[min(s - r, 4)]) for s in range(r, len(source))]
+        return softmax(scores)[s - r]
+
+    def symbol(t: int, s: int) -> Tensor:
+        """P(y | a_t = s), (V,)"""
+        top = torch.tanh(w["decoder.combine.weight"] @ torch.cat([values[s], tops[t]]))
+        logits = w["decoder.output.weight"] @ top + w["decoder.output.bias"]
+        if table is None:
+            return logits.softmax(0)
+        switch = w["decoder.pointer.switch.weight"][0] @ torch.cat([values[s], tops[t], xs[t]])
+        p_gen = torch.sigmoid(switch + w["decoder.pointer.switch.bias"][0])
+        return mixture(logits, p_gen, [1.0], [table[source[s]]])
+
+    def joint(paths: int) -> Tensor:
+        """P(the first ``paths`` symbols of the target, then y), (V,): the sum over all paths."""
+        total = torch.zeros_like(w["decoder.output.bias"])
+        places = range(len(source))
+        for path in itertools.combinations_with_replacement(places, paths + 1):
+            p, before = 1.0, 0
+            for t, place in enumerate(path):
+                p *= move(t, before, place)
+                if t < paths:
+                    p *= float(symbol(t, place)[target[t]])
+                before = place
+            total += p * symbol(paths, path[-1])
+        return total
+
+    rows, so_far = [], 1.0
+    for t in range(len(read_so_far)):
+        p = joint(t)
+        rows.append((p / so_far).log())
+        if t < len(target):
+            so_far = float(p[target[t]])
+    return torch.stack(rows)
 
 
 def mixture(logits: Tensor, p_gen: Tensor, weights: list[float], copies: list[int]) -> Tensor:

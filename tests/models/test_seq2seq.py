@@ -78,6 +78,10 @@ VARIANTS: list[dict[str, Any]] = [
     {"attention": "dot", "copy_table": COPIES, "input_feeding": True},
     {"attention": "additive", "copy_table": COPIES, "embedding_size": 3},
     {"attention": "dot", "copy_table": [-1] * SOURCES},
+    {"attention": "monotonic"},
+    {"attention": "monotonic", "bidirectional": False, "num_layers": 1, "embedding_size": 3},
+    {"attention": "monotonic", "copy_table": COPIES},
+    {"attention": "monotonic", "copy_table": COPIES, "embedding_size": 3},
 ]
 of_every_variant = pytest.mark.parametrize(
     "options", VARIANTS, ids=lambda options: "-".join(map(str, options.values()))
@@ -108,10 +112,17 @@ def test_decoding_step_by_step_gives_the_logits_of_teacher_forcing(options: dict
             assert state.attention is None
 
 
-@pytest.mark.parametrize("feeding", [False, True])
-def test_several_hypotheses_of_a_source_are_decoded_side_by_side(feeding: bool) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attention": "additive"},
+        {"attention": "additive", "input_feeding": True},
+        {"attention": "monotonic"},
+    ],
+)
+def test_several_hypotheses_of_a_source_are_decoded_side_by_side(options: dict[str, Any]) -> None:
     """Three of each source, then two others of two of the sources, each as if it were alone."""
-    model = make(attention="additive", input_feeding=feeding, copy_table=COPIES)
+    model = make(copy_table=COPIES, **options)
     source, lengths = (torch.from_numpy(part) for part in pad([pair[0] for pair in PAIRS]))
     _, state = model.begin(source, lengths)
     state = state.select(torch.arange(len(PAIRS)).repeat_interleave(3))
@@ -128,6 +139,9 @@ def test_several_hypotheses_of_a_source_are_decoded_side_by_side(feeding: bool) 
         symbols = [int(written[1, row]), last]
         wanted = plain_logits(model, PAIRS[source_of][0], symbols)[-1]
         torch.testing.assert_close(logits[read], wanted, rtol=1e-11, atol=1e-12)
+        if options["attention"] == "monotonic":
+            assert state.attention[read].sum().item() == pytest.approx(1.0)
+            continue
         weights = plain_attention(model, PAIRS[source_of][0], symbols)
         padding = [0.0] * (len(source) - len(weights))
         assert state.attention[read].tolist() == pytest.approx(weights + padding, rel=1e-10)
@@ -183,6 +197,7 @@ some_pairs = st.lists(
         {"attention": "general", "bidirectional": False},
         {"attention": "additive", "embedding_size": 3, "copy_table": COPIES},
         {"attention": "dot", "input_feeding": True, "copy_table": COPIES},
+        {"attention": "monotonic", "copy_table": COPIES},
     ],
     ids=lambda options: options["attention"],
 )
@@ -220,6 +235,7 @@ def test_a_batch_gives_each_pair_what_it_gets_alone(
         {"attention": "none"},
         {"attention": "general", "copy_table": COPIES},
         {"attention": "additive", "input_feeding": True, "embedding_size": 3},
+        {"attention": "monotonic", "copy_table": COPIES},
     ],
     ids=lambda options: options["attention"],
 )
@@ -263,6 +279,7 @@ def test_loss_is_the_smoothed_cross_entropy_of_the_target_and_its_end(
         {"attention": "general", "copy_table": COPIES, "num_layers": 1},
         {"attention": "additive", "input_feeding": True, "embedding_size": 3},
         {"attention": "none"},
+        {"attention": "monotonic", "copy_table": COPIES, "num_layers": 1},
     ],
     ids=lambda options: options["attention"],
 )
@@ -560,7 +577,7 @@ def test_the_copy_table_is_no_weight() -> None:
     ("options", "words"),
     [
         ({"hidden_size": 5}, "hidden_size 5 is odd"),
-        ({"attention": "bilinear"}, "no attention 'bilinear'; choose none, dot, general, additive"),
+        ({"attention": "bilinear"}, "no attention 'bilinear'; choose one of none, dot"),
         ({"attention": "none", "input_feeding": True}, "input_feeding needs attention"),
         ({"attention": "none", "copy_table": COPIES}, "copy needs attention"),
         ({"copy_table": [1]}, "1 entries for 6 source ids"),

@@ -108,10 +108,10 @@ with warnings.catch_warnings():  # `copy` hides a method that pydantic has given
         bidirectional: bool = Field(
             True, description="the encoder reads both ways, each with half of `hidden_size`"
         )
-        attention: Literal["none", "dot", "general", "additive"] = Field(
+        attention: Literal["none", "dot", "general", "additive", "monotonic"] = Field(
             "general",
             description="how the decoder looks back at the source (Luong 2015; additive: Bahdanau "
-            "2015)",
+            "2015; monotonic: at one place, which never moves back, Wu and Cotterell 2019)",
         )
         input_feeding: bool = Field(
             False, description="what attention found enters the next step (Luong 2015); slower"
@@ -127,6 +127,8 @@ with warnings.catch_warnings():  # `copy` hides a method that pydantic has given
                 for name, wanted in (("input_feeding", self.input_feeding), ("copy", self.copy)):
                     if wanted:
                         yield f"{name}: needs attention; set model.attention"
+            if self.attention == "monotonic" and self.input_feeding:
+                yield "input_feeding: does not go with monotonic attention"
 
 
 class _PairBatches(Section):
