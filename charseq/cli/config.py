@@ -84,7 +84,8 @@ def schema(
 
 
 def _missing(config: "Config") -> Iterator[tuple[str, str]]:
-    """Each setting that names a file, a named set or a column that is not there, and why not."""
+    """Each setting that names a file, a named set or a column that is not there, and why not; or a
+    checkpoint with which a training cannot begin."""
     from charseq.config.schema.seq2seq import PairDataConfig
     from charseq.text.characters import escape
     from charseq.text.datasets import PREFIX, find_files
@@ -106,6 +107,13 @@ def _missing(config: "Config") -> Iterator[tuple[str, str]]:
                 next(read_chunks(path, errors="replace", chunk_bytes=1))
         except CharseqError as error:
             yield f"data.{key}", str(error)
+    if config.train.init_from is not None:
+        from charseq.models.init_from import read_origin
+
+        try:
+            read_origin(config.train.init_from, config)
+        except CharseqError as error:
+            yield "train.init_from", str(error).removeprefix("train.init_from: ")
 
 
 def _place(file: Path, overrides: Sequence[str], key: str) -> str:

@@ -13,7 +13,10 @@ from charseq.text.characters import escape
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from charseq.models.init_from import Taken
     from charseq.training.events import Evaluated, Event, RolledBack, Saved, Started, Step, Stopped
+
+NEW_SHOWN = 40  # symbols that a fine-tuning adds, at the most
 
 
 def show_error(error: Exception) -> None:
@@ -94,6 +97,8 @@ class TrainingDisplay:
             f"{event.device}, backend {event.backend}, {event.steps_per_epoch:,} steps an epoch",
             style="dim",
         )
+        if event.taken:
+            self._taken(event.taken)
         for said in (event.notice, event.hint):
             if said:
                 self._print(said, style="yellow")
@@ -111,6 +116,21 @@ class TrainingDisplay:
                 speed="",
                 left="",
             )
+
+    def _taken(self, taken: "Taken") -> None:
+        from charseq.reports.visible import visible
+
+        step = "" if taken.step is None else f", step {taken.step:,}"
+        wider = f", {taken.grown} of them wider for new symbols" if taken.grown else ""
+        self._print(
+            f"begins with {escape(taken.checkpoint)}{step}: {taken.tensors} tensors taken{wider}"
+        )
+        for side, count in taken.symbols.items():
+            new = taken.new_symbols[side]
+            shown = " ".join(visible(symbol) for symbol in new[:NEW_SHOWN])
+            more = " …" if len(new) > NEW_SHOWN else ""
+            news = f"{len(new):,} new: {shown}{more}" if new else "none new"
+            self._print(f"{side}: {count:,} symbols taken, {news}")
 
     def _step(self, event: "Step") -> None:
         self._loss = event.loss

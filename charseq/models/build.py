@@ -20,19 +20,20 @@ Model = LanguageModel | Seq2Seq
 Data = Corpus | PairCorpus
 
 
-def load_data(config: Config, vocab: AnyVocab | None = None) -> Data:
-    """What the configuration trains on, encoded and split; with a trained model's vocabulary.
+def load_data(config: Config, vocab: AnyVocab | None = None, known: AnyVocab | None = None) -> Data:
+    """What the configuration trains on, encoded and split; with a trained model's vocabulary, or
+    with one of its own, to which the symbols of ``known`` are added.
 
     Raises:
-        CharseqError: a file cannot be used, or the vocabulary is of another task.
+        CharseqError: a file cannot be used, or a vocabulary is of another task.
     """
     if isinstance(config, LMConfig):
-        if isinstance(vocab, PairVocab):
+        if isinstance(vocab, PairVocab) or isinstance(known, PairVocab):
             raise _other_vocabulary()
-        return load_corpus(config.data, vocab)
-    if isinstance(vocab, Vocab):
+        return load_corpus(config.data, vocab, known)
+    if isinstance(vocab, Vocab) or isinstance(known, Vocab):
         raise _other_vocabulary()
-    return load_pairs(config.data, vocab)
+    return load_pairs(config.data, vocab, known)
 
 
 def make_batches(config: Config, data: Data) -> Streams | PairBatches:

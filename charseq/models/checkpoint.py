@@ -43,6 +43,13 @@ class Checkpoint:
         Raises:
             CheckpointError: the weights do not fit the configuration.
         """
+        weights = self.weights(where)  # first: no memory is taken for what does not fit
+        model = build_model(self.config, self.vocab)
+        model.load_state_dict(weights)
+        return model.eval()
+
+    def weights(self, where: str = "the checkpoint") -> dict[str, Tensor]:
+        """The weights by their names in the model. Raises as ``model``."""
         weights = {
             name.removeprefix(WEIGHTS): tensor
             for name, tensor in self.tensors.items()
@@ -63,9 +70,7 @@ class Checkpoint:
                     f"{escape(where)}: the weights do not fit the configuration: {escape(name)}"
                     f" {wrong}, {right}"
                 )
-        model = build_model(self.config, self.vocab)
-        model.load_state_dict(weights)
-        return model.eval()
+        return weights
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -41,12 +41,14 @@ class CheckpointError(CharseqError):
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """What a file holds. ``extra`` is the JSON beside config and vocabulary: the training's."""
+    """What a file holds. ``extra`` is the JSON beside config and vocabulary: the training's.
+    ``sha256`` is over all of it."""
 
     config: Config
     vocab: AnyVocab
     arrays: Arrays
     extra: dict[str, Any]
+    sha256: str
 
     def averaged(self) -> Self:
         """With the averaged weights in place of those in training, where there are any."""
@@ -93,7 +95,7 @@ def read_file(path: Path) -> CheckpointFile:
         raise CheckpointError(str(error)) from None
     except CharseqError as error:
         raise CheckpointError(f"{name}: {error}") from None
-    return CheckpointFile(config, vocab, arrays, header)
+    return CheckpointFile(config, vocab, arrays, header, metadata["sha256"])
 
 
 def find_checkpoint(path: Path) -> Path:

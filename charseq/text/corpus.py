@@ -16,6 +16,7 @@ from charseq.errors import CharseqError
 from charseq.text.characters import count_characters
 from charseq.text.datasets import source_path
 from charseq.text.encode import encode_file, fingerprint
+from charseq.text.grow import grown_vocab
 from charseq.text.read import file_sha256, read_chunks
 from charseq.text.vocab import Ids, Vocab
 
@@ -41,7 +42,9 @@ class Corpus:
     unit: ClassVar[str] = "characters"  # of which the parts have so many
 
 
-def load_corpus(data: TextDataConfig, vocab: Vocab | None = None) -> Corpus:
+def load_corpus(
+    data: TextDataConfig, vocab: Vocab | None = None, known: Vocab | None = None
+) -> Corpus:
     """Read, encode and split the texts that a configuration names.
 
     The text is cut into train, valid and test, in that order, each of its share of the symbols. A
@@ -49,6 +52,7 @@ def load_corpus(data: TextDataConfig, vocab: Vocab | None = None) -> Corpus:
 
     Args:
         vocab: the vocabulary of a trained model; counted over all the named texts when None.
+        known: symbols that are in it besides those that are counted.
 
     Raises:
         CharseqError: a text cannot be read, or holds a character outside ``vocab``.
@@ -62,6 +66,8 @@ def load_corpus(data: TextDataConfig, vocab: Vocab | None = None) -> Corpus:
     else:
         vocab = vocab or Vocab.from_counts({}, kind="byte")
         digests = {path: file_sha256(path) for path in paths}
+    if known is not None:
+        vocab = grown_vocab(known, vocab)
     ids = {
         path: encode_file(
             path,

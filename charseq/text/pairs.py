@@ -16,6 +16,7 @@ from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 from charseq.text.datasets import source_path
+from charseq.text.grow import grown_pair_vocab
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.ragged import Int64s, Ragged
 from charseq.text.rows import Mistakes, Rows, read_rows
@@ -107,13 +108,16 @@ def _without_search_for_cycles() -> Iterator[None]:
 
 
 @_without_search_for_cycles()
-def load_pairs(data: PairDataConfig, vocab: PairVocab | None = None) -> PairCorpus:
+def load_pairs(
+    data: PairDataConfig, vocab: PairVocab | None = None, known: PairVocab | None = None
+) -> PairCorpus:
     """Read, check, split and encode the pairs that a configuration names.
 
     A part that has a file of its own gives its share of ``data.train`` back to train.
 
     Args:
         vocab: the vocabulary of a trained model; counted over the training part when None.
+        known: symbols and tags that are in it besides those that are counted.
 
     Raises:
         CharseqError: a file cannot be read, holds mistakes (``data.errors: raise``) or no pair, or
@@ -128,6 +132,8 @@ def load_pairs(data: PairDataConfig, vocab: PairVocab | None = None) -> PairCorp
     if not len(parts["train"]):
         raise no_pairs(data.train)
     vocab = _count(parts["train"], data) if vocab is None else _same_reading(vocab, data)
+    if known is not None:
+        vocab = grown_pair_vocab(known, vocab)
     pairs = {part: _encode(rows, vocab, data, mistakes) for part, rows in parts.items()}
     if data.errors == "raise":
         mistakes.refuse()  # of sources in which no symbol is known

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charseq.inference.metrics import PairScore, Score
+from charseq.models.init_from import Taken
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Started:
     steps_per_epoch: int
     step: int
     total_steps: int | None  # None: the clock decides
+    taken: Taken | None = None  # what a fine-tuning begins with, at step 0
     notice: str | None = None  # what the person should know about how it was resumed
     hint: str | None = None  # why it is slower than it could be, and what to do
 

@@ -20,8 +20,9 @@ from charseq.errors import CharseqError, NotFiniteError, SaveError
 from charseq.inference.validate import validate
 from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
-from charseq.models.build import Data, load_data, make_batches
+from charseq.models.build import AnyVocab, Data, load_data, make_batches
 from charseq.models.checkpoint import write_checkpoint
+from charseq.models.init_from import Origin, read_origin
 from charseq.training.diagnose import diagnose, diverged, divergence
 from charseq.training.events import (
     Evaluated,
@@ -65,9 +66,11 @@ def train(
         NotFiniteError: the loss became NaN or infinite; the last good checkpoint is kept.
     """
     target = resolve_device(device)
-    data = load_data(config)  # before the folder is made: a wrong path leaves nothing
+    # Before the folder is made: a wrong path leaves nothing.
+    origin, known = _begin_from(config, Path(run), resume=resume)
+    data = load_data(config, known=known)
     with open_run(Path(run), resume=resume) as folder, fast_products(target):
-        training = _Training(config, data, folder, target, resume=resume)
+        training = _Training(config, data, folder, target, origin, resume=resume)
         yield training.started
         yield from training.steps(should_stop)
 
@@ -81,6 +84,7 @@ class _Training:
         data: Data,
         folder: RunFolder,
         device: torch.device,
+        origin: Origin | None,
         *,
         resume: bool,
     ) -> None:
@@ -93,7 +97,7 @@ class _Training:
         self.total_steps = _total_steps(config.train, self.batches.steps_per_epoch)
         _check_validation(config.train, data)
 
-        self.state = TrainingState(config, data.vocab, data.fingerprint, device)
+        self.state = TrainingState(config, data.vocab, data.fingerprint, device, origin)
         checkpoint, notice = folder.newest() if resume else (None, None)
         if checkpoint:
             self.state.restore(checkpoint, where=str(folder.path))
@@ -113,6 +117,7 @@ class _Training:
             steps_per_epoch=self.batches.steps_per_epoch,
             step=self.progress.step,
             total_steps=self.total_steps,
+            taken=self.state.taken,
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),
         )
@@ -356,6 +361,23 @@ class _Training:
             f" `{go_on(self.folder.path)} --set train.learning_rate="
             f"{self.settings.learning_rate / 10:g}`"
         )
+
+
+def _begin_from(
+    config: Config, run: Path, *, resume: bool
+) -> tuple[Origin | None, AnyVocab | None]:
+    """The model that a fine-tuning begins with, and the symbols that its vocabulary grows from.
+
+    A run that has begun holds both: what it began with is not looked at again.
+    """
+    name = config.train.init_from
+    if name is None:
+        return None, None
+    begun, _ = RunFolder(run).look() if resume else (None, None)
+    if begun:
+        return None, begun.vocab
+    origin = read_origin(name, config)
+    return origin, origin.vocab
 
 
 def _hint(wanted: str, backend: str) -> str | None:

@@ -132,9 +132,19 @@ class RunFolder:
     def newest(self) -> tuple[Checkpoint | None, str | None]:
         """The checkpoint to resume from, and what the person should know about it.
 
+        A damaged one is put out of the way: it must not take the place of the good one at the next
+        save.
+
         Raises:
             CheckpointError: there are checkpoints, and none of them can be read.
         """
+        checkpoint, notice = self.look()
+        if notice:
+            self.last.replace(self.path / "damaged.safetensors")
+        return checkpoint, notice
+
+    def look(self) -> tuple[Checkpoint | None, str | None]:
+        """As ``newest``, but nothing is moved."""
         problems: list[CheckpointError] = []
         for path in (self.last, self.previous):
             if path.exists():
@@ -145,8 +155,6 @@ class RunFolder:
                 else:
                     if not problems:
                         return checkpoint, None
-                    # Out of the way: it must not take the place of the good one at the next save.
-                    self.last.replace(self.path / "damaged.safetensors")
                     return checkpoint, f"{problems[0]}; going on from {path.name}"
         if problems:
             raise problems[-1]

@@ -15,6 +15,7 @@ from charseq.errors import CharseqError
 from charseq.lstm.cell import State
 from charseq.models.build import AnyVocab, build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, CheckpointError
+from charseq.models.init_from import SHAPES, Origin, begin_with
 from charseq.training.optim import (
     Average,
     load_optimizer_tensors,
@@ -24,15 +25,11 @@ from charseq.training.optim import (
 from charseq.training.run import go_on
 from charseq.training.spikes import Usual
 
-# What decides the shapes of the weights, or what a step is: the same all through a run.
+# What decides the shapes of the weights, what a run began with, or what a step is: the same all
+# through a run.
 KEPT = (
-    ("model", "hidden_size"),
-    ("model", "num_layers"),
-    ("model", "embedding_size"),
-    ("model", "bidirectional"),
-    ("model", "attention"),
-    ("model", "input_feeding"),
-    ("model", "copy"),
+    *SHAPES,
+    ("train", "init_from"),
     ("train", "batch_size"),
     ("train", "seq_len"),
     ("train", "seed"),
@@ -76,11 +73,20 @@ class TrainingState:
     """A model, its optimizer, its averaged weights, the state it carries on, and the counters."""
 
     def __init__(
-        self, config: Config, vocab: AnyVocab, fingerprint: str, device: torch.device
+        self,
+        config: Config,
+        vocab: AnyVocab,
+        fingerprint: str,
+        device: torch.device,
+        origin: Origin | None = None,
     ) -> None:
         torch.manual_seed(config.train.seed)
         self.config, self.vocab, self.fingerprint, self.device = config, vocab, fingerprint, device
-        self.model = build_model(config, vocab).to(device)
+        model = build_model(config, vocab)
+        self.taken = begin_with(model, vocab, origin) if origin else None
+        # What the checkpoints say of it, from then on.
+        self.init_from = asdict(self.taken) if self.taken else None
+        self.model = model.to(device)
         self.optimizer = make_optimizer(self.model, config.train)
         decay = config.train.average_decay
         self.average = Average(self.model, decay) if decay is not None else None
@@ -130,6 +136,7 @@ class TrainingState:
         if carried := under("state."):
             self.carried = (carried["h"], carried["c"])
         self.progress = _progress(checkpoint, where)
+        self.init_from = checkpoint.extra.get("init_from")
         if self.progress.monitor != self.config.train.monitor:
             self.progress.forget_best()
         torch.set_rng_state(checkpoint.tensors["random.cpu"])
@@ -138,6 +145,8 @@ class TrainingState:
 
     def _checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
         extra = {"progress": asdict(self.progress), "fingerprint": self.fingerprint}
+        if self.init_from is not None:
+            extra["init_from"] = self.init_from
         return Checkpoint(self.config, self.vocab, tensors, extra)
 
     def not_finite(self) -> str | None:
@@ -184,11 +193,6 @@ class TrainingState:
             raise CheckpointError(
                 f"{where}: last.safetensors holds weights only, not what resuming needs"
             )
-        if checkpoint.extra.get("fingerprint") != self.fingerprint:
-            raise CharseqError(
-                f"{where}: the data, or how it is read and split, has changed since this run"
-                " began; train in another folder with --run"
-            )
         before, now = checkpoint.config.model_dump(), self.config.model_dump()
         changed = [
             f"{section}.{name} was {old} and is {new}"
@@ -199,6 +203,11 @@ class TrainingState:
             raise CharseqError(
                 f"{where}: cannot go on: {'; '.join(changed)}; set it back"
                 f" (`{go_on(where)}` leaves all as it was), or train in another folder with --run"
+            )
+        if checkpoint.extra.get("fingerprint") != self.fingerprint:
+            raise CharseqError(
+                f"{where}: the data, or how it is read and split, has changed since this run"
+                " began; train in another folder with --run"
             )
 
 

@@ -174,6 +174,12 @@ class TrainConfig(Section):
         description="stop after so many evaluations without a better `monitor`; null: never",
         json_schema_extra={"unit": "evaluations"},
     )
+    init_from: str | None = Field(
+        None,
+        min_length=1,
+        description="fine-tuning: a checkpoint, or a run folder with its best, whose weights a new "
+        "training begins with; null: random weights",
+    )
     seed: int = Field(
         0,
         ge=0,
