@@ -109,6 +109,20 @@ def test_check_wants_the_pairs_to_be_there_with_the_columns_that_are_named(file:
     assert run("check", "pairs.yaml") == "pairs.yaml is valid\n"
 
 
+def test_check_wants_a_training_to_be_able_to_begin_with_what_is_named(
+    file: str, tmp_path: Path
+) -> None:
+    named = ["--set", "train.init_from=runs/cat"]
+    with pytest.raises(ConfigError) as caught:
+        run("check", file, *named)
+    (problem,) = caught.value.problems
+    place = "--set train.init_from=runs/cat: train.init_from: runs/cat: "
+    assert problem == f"{place}there is no such checkpoint"
+    (tmp_path / "runs" / "cat").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"holds no checkpoint .* is it a run folder"):
+        run("check", file, *named)
+
+
 def test_a_configuration_from_a_pipe_is_read_once(file: str) -> None:
     os.mkfifo("pipe.yaml")
     writer = threading.Thread(target=Path("pipe.yaml").write_text, args=["data: {text: none}\n"])

@@ -101,6 +101,21 @@ def test_a_changed_setting_is_kept_and_a_refused_one_leaves_no_trace() -> None:
     assert kept.train.learning_rate == 0.01
 
 
+def test_a_fine_tuning_says_what_it_took_and_what_is_new() -> None:
+    charseq("configs/cat.yaml")
+    Path("texts/katze.txt").write_text("die Katze saß\t\n" * 200)
+    told = ["--set", "data.text=texts/katze.txt", "--set", "train.init_from=runs/cat"]
+    lines = charseq("configs/cat.yaml", *told, "--run", "runs/katze").output.splitlines()
+    assert lines[2] == (
+        "begins with runs/cat/best.safetensors, step 30: 5 tensors taken, 3 of them wider for new"
+        " symbols"
+    )
+    assert lines[3] == r"text: 11 symbols taken, 7 new: \t \n K d i z ß"
+    assert not re.search("begins with", charseq("runs/katze", "--resume").output)
+    again = charseq("configs/cat.yaml", "--set", "train.init_from=runs/cat", "--run", "runs/on")
+    assert ": 5 tensors taken\ntext: 11 symbols taken, none new\n" in again.output
+
+
 def test_a_text_that_is_another_one_in_another_place_is_not_trained_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
