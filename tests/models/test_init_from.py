@@ -78,6 +78,8 @@ def test_the_logits_of_shared_characters_are_the_old_ones(
         ({"attention": "additive", "input_feeding": True}, 5),
         ({"attention": "dot", "embedding_size": 4}, 4),
         ({"copy": True}, 6),
+        ({"attention": "monotonic"}, 5),
+        ({"attention": "monotonic", "copy": True}, 6),
         ({"copy": True, "input_feeding": True, "embedding_size": 4}, 4),
     ],
 )
