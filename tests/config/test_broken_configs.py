@@ -94,7 +94,10 @@ REPORTED = {
     "other_task.yaml": [
         "4:3: data.text: is a setting of `task: lm`, and this is `task: seq2seq`",
         "5:18: data.source_column: expected a whole number or text, found [1]",
-        ("7:14: model.attention: expected none, dot, general, additive or monotonic, found the text 'luong'"),
+        (
+            "7:14: model.attention: expected none, dot, general, additive or "
+            "monotonic, found the text 'luong'"
+        ),
         "9:3: train.seq_len: is a setting of `task: lm`, and this is `task: seq2seq`",
     ],
     "out_of_range.yaml": [
