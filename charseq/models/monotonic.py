@@ -128,7 +128,7 @@ class MonotonicDecoder(Decoder):
         units = h.shape[-1]
         weight, bias = self.pointer.switch.weight[0], self.pointer.switch.bias
         of_step = h @ weight[units : 2 * units, None] + project(x, weight[None, 2 * units :], bias)
-        switch = (memory.values @ weight[:units])[..., None] + of_step[:, :, None]  # (T, B, S, 1)
+        switch = memory.values @ weight[:units, None] + of_step[:, :, None]  # (T, B, S, 1)
         can_copy = (memory.copies >= 0)[..., None]  # (B, S, 1)
         index = memory.copies.clamp_min(0)[..., None].expand(*switch.shape)
         log_p = torch.where(can_copy, logsigmoid(switch) + log_p, log_p)

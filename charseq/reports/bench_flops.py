@@ -39,16 +39,26 @@ def of_pairs(config: Seq2SeqConfig, vocab_size: int, batch: PairBatch) -> int:
     seen = int((batch.source_lengths * batch.target_lengths).sum())  # places, by all target steps
 
     encoder = read * _stack(embedding, hidden, one_way, layers) + 2 * layers * pairs * hidden**2
-    decoder = written * (_stack(embedding, hidden, hidden, layers) + hidden * vocab_size)
+    decoder = written * _stack(embedding, hidden, hidden, layers)
     spared = _first_state(pairs, hidden, one_way, layers)  # the bridge wants the decoder's
-    if model.attention != "none":
+    if model.attention == "monotonic":
+        places = batch.source_lengths.astype(int)
+        moves = int((places**2 * batch.target_lengths).sum())
+        spared += int((places**2).sum())  # the first belief is known
+        decoder += written * (2 * hidden**2 + 5 * hidden)  # W h_t, W_c h_t, D h_t
+        decoder += seen * (hidden + hidden * vocab_size) + moves
+        encoder += read * (hidden**2 + (hidden if model.copy else 0))  # W_c m_s, w m_s
+    else:
+        decoder += written * hidden * vocab_size
+    if model.attention in ("dot", "general", "additive"):
         decoder += 2 * seen * hidden + 2 * written * hidden**2  # scores and contexts; h~
     if model.attention in ("general", "additive"):
         decoder += written * hidden**2  # W h_t
     if model.attention == "additive":
         encoder += read * hidden**2  # U m_s
     if model.copy:
-        decoder += written * (2 * hidden + (embedding or 0))
+        at_once = hidden if model.attention == "monotonic" else 2 * hidden
+        decoder += written * (at_once + (embedding or 0))
     if model.input_feeding:
         decoder += written * 4 * hidden**2
         spared += pairs * 4 * hidden**2

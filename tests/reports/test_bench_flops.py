@@ -79,6 +79,8 @@ def pair_batch(sources: list[int], targets: list[int]) -> PairBatch:
         ({"attention": "additive", "num_layers": 2}, {}),
         ({"copy": True, "embedding_size": 3}, {}),
         ({"copy": True}, {}),
+        ({"attention": "monotonic"}, {}),
+        ({"attention": "monotonic", "copy": True, "embedding_size": 3}, {}),
         ({"input_feeding": True, "num_layers": 2}, {}),
         ({"embedding_size": 4}, {"scheduled_sampling": 0.5}),
     ],
