@@ -8,6 +8,12 @@ are all target steps of a batch at once, or one step of T hypotheses of each sou
                  = v · tanh(W h_t + U m_s)        additive  (Bahdanau et al. 2015, appendix A.1.2)
     weights(t)   = softmax over the places inside the source of score(t, s)
     context(t)   = sum over s of weights(t, s) m_s
+
+With coverage (Tu et al. 2016; See et al. 2017, section 2.3) what a target has looked at before
+counts, u being learnt, so that no place need be forgotten or read twice:
+
+    covered(t, s) = sum over t' < t of weights(t', s)
+    score(t, s)   is what stands above, + u covered(t, s)
 """
 
 from typing import NamedTuple
@@ -44,6 +50,7 @@ class Glimpse(NamedTuple):
     context: Tensor  # (T, B, H)
     weights: Tensor  # (T, B, S): zero in padding, else they add up to 1
     scores: Tensor  # (T, B, S): what the softmax was taken of, -inf in padding
+    covered: Tensor | None  # (T, B, S): the weights of each and of those before; with coverage
 
 
 class Attention(nn.Module):
@@ -55,8 +62,9 @@ class Attention(nn.Module):
     and not W' m, which would be the same, because most targets here are shorter than their sources.
     """
 
-    def __init__(self, score: str, hidden_size: int) -> None:
+    def __init__(self, score: str, hidden_size: int, *, coverage: bool = False) -> None:
         super().__init__()
+        self.coverage = nn.Parameter(torch.zeros(())) if coverage else None  # u
         if score not in SCORES:
             raise CharseqError(
                 f"attention: there is no {score!r}; choose one of {', '.join(SCORES)}"
@@ -75,8 +83,12 @@ class Attention(nn.Module):
         """The keys of values (B, S, H); see ``Memory``."""
         return self.key(values) if self.score == "additive" else None
 
-    def forward(self, queries: Tensor, memory: Memory) -> Glimpse:
-        """Look at the memory with T queries of each source, (T, B, H)."""
+    def forward(self, queries: Tensor, memory: Memory, covered: Tensor | None = None) -> Glimpse:
+        """Look at the memory with T queries of each source, (T, B, H).
+
+        ``covered``, for coverage: what each query's hypothesis has looked at before, (T, B, S);
+        None: the queries are the steps of one target, from its first on.
+        """
         if self.score != "dot":
             queries = self.query(queries)
         queries = queries.transpose(0, 1)  # (B, T, H)
@@ -86,9 +98,30 @@ class Attention(nn.Module):
             scores = self._additive(queries, memory.keys)
         if memory.inside is not None:
             scores = scores.masked_fill(~memory.inside[:, None], -torch.inf)
-        weights = scores.softmax(-1)  # (B, T, S)
+        after = None
+        if self.coverage is None:
+            weights = scores.softmax(-1)  # (B, T, S)
+        elif covered is not None:
+            scores = scores + self.coverage * covered.transpose(0, 1)
+            weights = scores.softmax(-1)
+            after = covered + weights.transpose(0, 1)
+        else:
+            scores, weights, after = self._step_by_step(scores, self.coverage)
         context = torch.bmm(weights, memory.values)
-        return Glimpse(context.transpose(0, 1), weights.transpose(0, 1), scores.transpose(0, 1))
+        by_step = [part.transpose(0, 1) for part in (context, weights, scores)]
+        return Glimpse(by_step[0], by_step[1], by_step[2], after)
+
+    def _step_by_step(self, scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (B, T, S) with what was covered, their weights, and what then is, (T, B, S)."""
+        covered = torch.zeros_like(scores[:, 0])
+        steps = []
+        for step in scores.unbind(1):
+            step = step + u * covered
+            weights = step.softmax(-1)
+            covered = covered + weights
+            steps.append((step, weights, covered))
+        every = [torch.stack(parts) for parts in zip(*steps, strict=True)]
+        return every[0].transpose(0, 1), every[1].transpose(0, 1), every[2]
 
     def _additive(self, queries: Tensor, keys: Tensor) -> Tensor:
         """The scores but for a constant, which no softmax sees: v · tanh(a) = 2 v · σ(2a) - sum(v).

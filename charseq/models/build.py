@@ -71,6 +71,7 @@ def build_model(config: Config, vocab: AnyVocab) -> Model:
         bidirectional=config.model.bidirectional,
         attention=config.model.attention,
         input_feeding=config.model.input_feeding,
+        coverage=config.model.coverage,
         copy_table=vocab.copy_table() if config.model.copy else None,
         scheduled_sampling=config.train.scheduled_sampling,
         **shared,

@@ -11,8 +11,8 @@ first step being zeros. Then the steps must be made one by one; without it every
 product over all target steps.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,13 +33,15 @@ class _Seen(NamedTuple):
     context_h: Tensor | None  # (T, B, 2H)
     weights: Tensor | None  # (T, B, S), of the attention
     scores: Tensor | None  # (T, B, S)
+    covered: Tensor | None  # (T, B, S), with coverage
 
 
 class Decoder(nn.Module):
     """See the head of the file.
 
     ``make_lstm``: ``LSTM`` with every setting that encoder and decoder share. ``attention``: none,
-    dot, general or additive. ``copy``: with a pointer (``pointer.py``).
+    dot, general or additive, with ``coverage`` or without. ``copy``: with a pointer
+    (``pointer.py``).
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Decoder(nn.Module):
         input_feeding: bool,
         copy: bool,
         embedding_size: int | None,
+        coverage: bool = False,
     ) -> None:
         super().__init__()
         self.input_size = target_size if embedding_size is None else embedding_size
@@ -60,7 +63,9 @@ class Decoder(nn.Module):
         fed_size = hidden_size if input_feeding else 0
         self.lstm = make_lstm(self.input_size + fed_size, hidden_size)
         self.looks_back = attention != "none"
-        self.attention = None if attention == "none" else Attention(attention, hidden_size)
+        self.attention = (
+            None if attention == "none" else Attention(attention, hidden_size, coverage=coverage)
+        )
         self.combine = (
             None if attention == "none" else nn.Linear(2 * hidden_size, hidden_size, bias=False)
         )
@@ -97,13 +102,18 @@ class Decoder(nn.Module):
             h_c = fed_step(z, state.feed, (list(state.h), list(state.c)), weights, w_feed, ())
             h, c = torch.stack(h_c[0]), torch.stack(h_c[1])
         sources = len(ids) if state.memory is None else len(state.memory.values)
-        seen = self._look(by_source(h[-1], sources), state.memory)
+        top = by_source(h[-1], sources)
+        covered = self._covered(top, state.memory)
+        if state.covered is not None:
+            covered = by_source(state.covered, sources)
+        seen = self._look(top, state.memory, covered)
         after = DecoderState(
             h,
             c,
             None if state.feed is None else by_row(seen.top),
             state.memory,
             None if seen.weights is None else by_row(seen.weights),
+            None if seen.covered is None else by_row(seen.covered),
         )
         return by_row(self._write(seen, by_source(x, sources), state.memory)), after
 
@@ -111,13 +121,19 @@ class Decoder(nn.Module):
         """What the LSTM reads: ids of one-hot vectors as they are, or their embeddings."""
         return ids if self.embedding is None else self.embedding(ids)
 
-    def _look(self, h: Tensor, memory: Memory | None) -> _Seen:
-        """Attention with h (T, B, H) as the queries, and h~."""
+    def _look(self, h: Tensor, memory: Memory | None, covered: Tensor | None = None) -> _Seen:
+        """Attention with h (T, B, H) as the queries, and h~; ``covered`` as in ``Attention``."""
         if self.attention is None or self.combine is None or memory is None:
-            return _Seen(h, None, None, None)
-        context, weights, scores = self.attention(h, memory)
+            return _Seen(h, None, None, None, None)
+        context, weights, scores, covered = self.attention(h, memory, covered)
         context_h = torch.cat([context, h], dim=-1)
-        return _Seen(self.combine(context_h).tanh(), context_h, weights, scores)
+        return _Seen(self.combine(context_h).tanh(), context_h, weights, scores, covered)
+
+    def _covered(self, h: Tensor, memory: Memory | None) -> Tensor | None:
+        """Nothing, for the first step of T hypotheses; (T, B, S), with coverage."""
+        if self.attention is None or self.attention.coverage is None or memory is None:
+            return None
+        return h.new_zeros(len(h), *memory.values.shape[:2])
 
     def _feed(self, x: Tensor, memory: Memory | None, state: State) -> _Seen:
         """All steps with input feeding, one by one; what does not wait for the feed is done before.
@@ -131,13 +147,14 @@ class Decoder(nn.Module):
         masks = self._masks(len(x), state[0])
         h, c = (list(part.unbind()) for part in state)
         feed = torch.zeros_like(h[-1])
+        covered = self._covered(feed[None], memory)
         steps = []
         for z_t, masks_t in zip(z.unbind(), masks, strict=True):
             h, c = fed_step(z_t, feed, (h, c), weights, w_feed, masks_t)
-            seen = self._look(h[-1][None], memory)
-            feed = seen.top[0]
+            seen = self._look(h[-1][None], memory, covered)
+            feed, covered = seen.top[0], seen.covered
             steps.append(seen)
-        return _Seen(*(torch.cat(parts) for parts in zip(*steps, strict=True)))
+        return _Seen(*(_joined(parts) for parts in zip(*steps, strict=True)))
 
     def _masks(self, steps: int, h: Tensor) -> list[tuple[Tensor, ...]]:
         """Dropout between layers: for each step, what every layer but the first multiplies with."""
@@ -160,3 +177,9 @@ class Decoder(nn.Module):
             return logits
         mixed: Tensor = self.pointer(logits, seen.context_h, x, seen.scores, memory.copies)
         return mixed
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Any:
+    """What several steps give, (1, …) each, as one; None where it is None of each."""
+    there = [part for part in parts if part is not None]
+    return torch.cat(there) if there else None

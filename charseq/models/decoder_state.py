@@ -19,6 +19,7 @@ class DecoderState:
     feed: Tensor | None  # (R, H): the last h~, with input feeding
     memory: Memory | None  # of the B sources; None without attention
     attention: Tensor | None = None  # (R, S): the weights of the last step
+    covered: Tensor | None = None  # (R, S): the sum of the weights so far, with coverage
     joint: Tensor | None = None  # (R, S, V): its log P(place, symbol), with monotonic attention
 
     def select(self, rows: Tensor, sources: Tensor | None = None) -> "DecoderState":
@@ -35,6 +36,7 @@ class DecoderState:
             None if self.feed is None else self.feed[rows],
             memory,
             None if self.attention is None else self.attention[rows],
+            None if self.covered is None else self.covered[rows],
             None if self.joint is None else self.joint[rows],
         )
 

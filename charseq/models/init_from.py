@@ -34,6 +34,7 @@ SHAPES = (
     ("model", "bidirectional"),
     ("model", "attention"),
     ("model", "input_feeding"),
+    ("model", "coverage"),
     ("model", "copy"),
 )
 # How data becomes symbols: read otherwise, they would not be the same ones.

@@ -28,8 +28,9 @@ class Seq2Seq(nn.Module):
 
     S, T: symbols of the longest source and target, B: sequences, V: target symbols.
 
-    ``attention``: none, dot, general, additive or monotonic; ``copy_table`` needs one, and
-    ``input_feeding`` one of the first three. With monotonic what the model calls logits is log P.
+    ``attention``: none, dot, general, additive or monotonic; ``copy_table`` needs one;
+    ``input_feeding`` and ``coverage`` need dot, general or additive. With monotonic what the model
+    calls logits is log P.
     ``copy_table``: the target id of each source id, -1 where there is none; given, the model may
     copy (``pointer.py``), and what it calls logits is log P. ``embedding_size``: None reads one-hot
     vectors. ``dropout`` acts between layers, on the memory and on what the output layer reads;
@@ -48,6 +49,7 @@ class Seq2Seq(nn.Module):
         bidirectional: bool = True,
         attention: str = "general",
         input_feeding: bool = False,
+        coverage: bool = False,
         copy_table: Sequence[int] | NDArray[np.int64] | None = None,
         embedding_size: int | None = None,
         dropout: float = 0.0,
@@ -59,7 +61,11 @@ class Seq2Seq(nn.Module):
         scheduled_sampling: float = 0.0,
     ) -> None:
         super().__init__()
-        _check(source_size, target_size, attention, input_feeding, copy_table, scheduled_sampling)
+        _check(source_size, target_size, attention, input_feeding, coverage, copy_table)
+        if not 0.0 <= scheduled_sampling <= 1.0:
+            raise CharseqError(
+                f"Seq2Seq: scheduled_sampling must lie between 0 and 1, not {scheduled_sampling}"
+            )
         self.scheduled_sampling = scheduled_sampling
         make_lstm = partial(
             LSTM,
@@ -93,6 +99,7 @@ class Seq2Seq(nn.Module):
                 input_feeding=input_feeding,
                 copy=copy,
                 embedding_size=embedding_size,
+                coverage=coverage,
             )
         # Not in the checkpoint: it follows from the vocabulary, which is.
         table = None if copy_table is None else torch.tensor(list(copy_table), dtype=torch.int64)
@@ -201,26 +208,24 @@ def _check(
     target_size: int,
     attention: str,
     input_feeding: bool,
+    coverage: bool,
     copy_table: Sequence[int] | NDArray[np.int64] | None,
-    scheduled_sampling: float,
 ) -> None:
     """What no part of the model looks at by itself."""
     if attention not in ATTENTIONS:
         raise CharseqError(
             f"Seq2Seq: there is no attention {attention!r}; choose one of {', '.join(ATTENTIONS)}"
         )
-    if attention == "none" and (input_feeding or copy_table is not None):
-        what = "input_feeding" if input_feeding else "copy"
-        raise CharseqError(f"Seq2Seq: {what} needs attention; choose one of {', '.join(SCORES)}")
-    if attention == MONOTONIC and input_feeding:
+    if attention == "none" and copy_table is not None:
         raise CharseqError(
-            f"Seq2Seq: {MONOTONIC} attention finds no one thing to feed back: input_feeding needs"
-            f" one of {', '.join(SCORES)}"
+            f"Seq2Seq: copy needs attention; choose one of {', '.join(ATTENTIONS[1:])}"
         )
-    if not 0.0 <= scheduled_sampling <= 1.0:
-        raise CharseqError(
-            f"Seq2Seq: scheduled_sampling must lie between 0 and 1, not {scheduled_sampling}"
-        )
+    for name, wanted in (("input_feeding", input_feeding), ("coverage", coverage)):
+        if wanted and attention not in SCORES:
+            raise CharseqError(
+                f"Seq2Seq: {name} needs attention that weighs places: {', '.join(SCORES)}; not"
+                f" {attention}"
+            )
     if copy_table is not None:
         if len(copy_table) != source_size:
             raise CharseqError(

@@ -74,6 +74,9 @@ def test_settings_of_pairs_that_contradict_each_other(
         ({"hidden_size": 7}, "hidden_size"),
         ({"attention": "none", "input_feeding": True}, "input_feeding"),
         ({"attention": "none", "copy": True}, "copy"),
+        ({"attention": "none", "coverage": True}, "coverage"),
+        ({"attention": "monotonic", "coverage": True}, "coverage"),
+        ({"attention": "monotonic", "input_feeding": True}, "input_feeding"),
     ],
 )
 def test_settings_of_an_encoder_and_decoder_that_contradict_each_other(

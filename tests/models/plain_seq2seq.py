@@ -21,9 +21,13 @@ def plain_logits(model: Any, source: list[int], target: list[int]) -> Tensor:
     if "decoder.place.weight" in weights:
         return monotonic_log_p(weights, model, source, target)
     feed = torch.zeros_like(h[-1])
+    covered = [0.0] * len(source)
     rows = []
     for ident in [END, *target]:
-        row, h, c, feed, _ = plain_step(weights, model, source, values, ident, h, c, feed)
+        row, h, c, feed, looked = plain_step(
+            weights, model, source, values, ident, h, c, feed, covered
+        )
+        covered = [a + b for a, b in zip(covered, looked or covered, strict=True)]
         rows.append(row)
     return torch.stack(rows)
 
@@ -37,6 +41,7 @@ def plain_step(
     h: list[Tensor],
     c: list[Tensor],
     feed: Tensor,
+    covered: list[float],
 ) -> tuple[Tensor, list[Tensor], list[Tensor], Tensor, list[float]]:
     x = read(w, "decoder", ident)
     below = torch.cat([x, feed]) if model.decoder.input_feeding else x
@@ -48,6 +53,9 @@ def plain_step(
     top, weights = below, []
     if model.decoder.attention is not None:
         scores = [score(w, model.decoder.attention.score, below, m) for m in values]
+        if "decoder.attention.coverage" in w:
+            u = float(w["decoder.attention.coverage"])
+            scores = [s + u * before for s, before in zip(scores, covered, strict=True)]
         weights = softmax(scores)
         context = torch.stack([a * m for a, m in zip(weights, values, strict=True)]).sum(0)
         top = torch.tanh(w["decoder.combine.weight"] @ torch.cat([context, below]))

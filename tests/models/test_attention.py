@@ -54,7 +54,7 @@ def test_weights_and_context_are_those_of_the_equations(
     values = torch.randn(batch, places, HIDDEN, dtype=torch.float64)
     queries = torch.randn(steps, batch, HIDDEN, dtype=torch.float64)
     attention, memory = make(score, values, lengths if padded else None)
-    context, weights, scores = attention(queries, memory)
+    context, weights, scores, _ = attention(queries, memory)
     for t in range(steps):
         for b, length in enumerate(lengths):
             h = queries[t, b].tolist()

@@ -78,6 +78,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"attention": "dot", "copy_table": COPIES, "input_feeding": True},
     {"attention": "additive", "copy_table": COPIES, "embedding_size": 3},
     {"attention": "dot", "copy_table": [-1] * SOURCES},
+    {"attention": "general", "coverage": True},
+    {"attention": "additive", "coverage": True, "copy_table": COPIES, "input_feeding": True},
     {"attention": "monotonic"},
     {"attention": "monotonic", "bidirectional": False, "num_layers": 1, "embedding_size": 3},
     {"attention": "monotonic", "copy_table": COPIES},
@@ -117,6 +119,7 @@ def test_decoding_step_by_step_gives_the_logits_of_teacher_forcing(options: dict
     [
         {"attention": "additive"},
         {"attention": "additive", "input_feeding": True},
+        {"attention": "additive", "input_feeding": True, "coverage": True},
         {"attention": "monotonic"},
     ],
 )
@@ -152,9 +155,10 @@ def plain_attention(model: Seq2Seq, source: list[int], target: list[int]) -> lis
     w = {name: p.detach() for name, p in model.named_parameters()}
     values, h, c = encode(w, source)
     feed = torch.zeros_like(h[-1])
-    weights: list[float] = []
+    covered, weights = [0.0] * len(source), [0.0] * len(source)
     for ident in [0, *target]:
-        _, h, c, feed, weights = plain_step(w, model, source, values, ident, h, c, feed)
+        covered = [a + b for a, b in zip(covered, weights, strict=True)]
+        _, h, c, feed, weights = plain_step(w, model, source, values, ident, h, c, feed, covered)
     return weights
 
 
@@ -197,6 +201,7 @@ some_pairs = st.lists(
         {"attention": "general", "bidirectional": False},
         {"attention": "additive", "embedding_size": 3, "copy_table": COPIES},
         {"attention": "dot", "input_feeding": True, "copy_table": COPIES},
+        {"attention": "general", "coverage": True, "copy_table": COPIES},
         {"attention": "monotonic", "copy_table": COPIES},
     ],
     ids=lambda options: options["attention"],
@@ -279,6 +284,7 @@ def test_loss_is_the_smoothed_cross_entropy_of_the_target_and_its_end(
         {"attention": "general", "copy_table": COPIES, "num_layers": 1},
         {"attention": "additive", "input_feeding": True, "embedding_size": 3},
         {"attention": "none"},
+        {"attention": "general", "coverage": True, "copy_table": COPIES, "num_layers": 1},
         {"attention": "monotonic", "copy_table": COPIES, "num_layers": 1},
     ],
     ids=lambda options: options["attention"],
@@ -578,7 +584,7 @@ def test_the_copy_table_is_no_weight() -> None:
     [
         ({"hidden_size": 5}, "hidden_size 5 is odd"),
         ({"attention": "bilinear"}, "no attention 'bilinear'; choose one of none, dot"),
-        ({"attention": "none", "input_feeding": True}, "input_feeding needs attention"),
+        ({"attention": "none", "input_feeding": True}, "input_feeding needs attention that weighs"),
         ({"attention": "none", "copy_table": COPIES}, "copy needs attention"),
         ({"copy_table": [1]}, "1 entries for 6 source ids"),
         ({"copy_table": [5, *COPIES[1:]]}, "not in -1 to 4"),

@@ -116,6 +116,9 @@ with warnings.catch_warnings():  # `copy` hides a method that pydantic has given
         input_feeding: bool = Field(
             False, description="what attention found enters the next step (Luong 2015); slower"
         )
+        coverage: bool = Field(
+            False, description="attention sees what it has looked at before (See 2017); slower"
+        )
         copy: bool = Field(  # type: ignore[assignment]
             False, description="symbols may be copied from the source (See 2017)"
         )
@@ -123,12 +126,11 @@ with warnings.catch_warnings():  # `copy` hides a method that pydantic has given
         def _mistakes(self) -> Iterator[str]:
             if self.bidirectional and self.hidden_size % 2:
                 yield "hidden_size: must be even for an encoder that reads both ways"
-            if self.attention == "none":
-                for name, wanted in (("input_feeding", self.input_feeding), ("copy", self.copy)):
-                    if wanted:
-                        yield f"{name}: needs attention; set model.attention"
-            if self.attention == "monotonic" and self.input_feeding:
-                yield "input_feeding: does not go with monotonic attention"
+            if self.attention == "none" and self.copy:
+                yield "copy: needs attention; set model.attention"
+            for name in ("input_feeding", "coverage"):
+                if getattr(self, name) and self.attention in ("none", "monotonic"):
+                    yield f"{name}: needs attention that weighs places: dot, general or additive"
 
 
 class _PairBatches(Section):
