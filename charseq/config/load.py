@@ -20,10 +20,11 @@ from charseq.errors import ConfigError
 MAX_BYTES = 2**20
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: Path, overrides: Sequence[str] = (), over: Sequence[str] = ()) -> Config:
     """Read a configuration file; each override is ``key.sub=value``, the value in YAML.
 
-    Later overrides win over earlier ones, and all of them over the file. Files that the settings
+    Later overrides win over earlier ones, and all of them over the file. Those of ``over`` come
+    last; errors name them ``--over`` instead of ``--set``. Files that the settings
     name are not looked at, and their paths stay as they are written.
 
     Raises ``ConfigError`` with every mistake of the file and of the overrides.
@@ -39,8 +40,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         document.problems.append(Problem(document.place_of(()), "", why))
     if not isinstance(document.values, dict):
         document.values = BROKEN
-    for override in sorted(overrides, key=lambda text: not text.startswith("task=")):
-        _override(document, override)  # the task first: it says which other settings there are
+    given = [("--set", text) for text in overrides] + [("--over", text) for text in over]
+    for option, text in sorted(given, key=lambda one: not one[1].startswith("task=")):
+        _override(document, option, text)  # the task first: it says which other settings there are
     return _validate(document)
 
 
@@ -115,21 +117,21 @@ def _task(document: Document) -> str:
     return task if isinstance(task, str) and task in TASKS else DEFAULT_TASK
 
 
-def _override(document: Document, text: str) -> None:
+def _override(document: Document, option: str, text: str) -> None:
     """Put the value of one ``--set key.sub=value`` in its place, or note what is wrong with it."""
     task = _task(document)
-    place = Place(f"--set {printable(text)}")
+    place = Place(f"{option} {printable(text)}")
     key, equals, value = text.partition("=")
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not key.strip():
-        why = "expected key=value, as in --set train.max_steps=1000"
+        why = f"expected key=value, as in {option} train.max_steps=1000"
         document.problems.append(Problem(place, "", why))
         return
     if path not in settings(task):
         why = unknown_key(path, task)
         if key in sections(task):
             first = next(iter(sections(task)[key].model_fields))
-            why = f"is a section; set one of its settings, as in --set {key}.{first}=…"
+            why = f"is a section; set one of its settings, as in {option} {key}.{first}=…"
         document.problems.append(Problem(place, printable(key), why))
         return
     said = read_yaml(value, place, at=path)

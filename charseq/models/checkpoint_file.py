@@ -10,8 +10,10 @@ ever unpickled.
 
 import hashlib
 import json
+import math
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -71,17 +73,9 @@ def read_file(path: Path) -> CheckpointFile:
         CheckpointError: the file is missing, no checkpoint, newer than this charseq, or damaged.
     """
     name = escape(str(path))
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to read a pipe would wait for a writer
-            raise CheckpointError(f"{name}: not a checkpoint of charseq (not a regular file)")
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise CheckpointError(f"{name}: there is no such checkpoint") from None
-    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
-        # The last two: numpy does not have the type of a tensor, bfloat16 for example.
-        raise CheckpointError(f"{name}: not a checkpoint of charseq ({error})") from None
+    with _opened(path, name) as file:
+        metadata = file.metadata() or {}
+        arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if "charseq" not in metadata or "sha256" not in metadata:
         raise CheckpointError(f"{name}: a safetensors file, but not a checkpoint of charseq")
     header = _header(name, metadata["charseq"])
@@ -96,6 +90,36 @@ def read_file(path: Path) -> CheckpointFile:
     except CharseqError as error:
         raise CheckpointError(f"{name}: {error}") from None
     return CheckpointFile(config, vocab, arrays, header, metadata["sha256"])
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands in front of the tensors: quickly read, and not verified."""
+
+    extra: dict[str, Any]  # the JSON beside config and vocabulary
+    shapes: dict[str, tuple[int, ...]]  # of the tensors
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights of the model."""
+        return sum(
+            math.prod(shape) for name, shape in self.shapes.items() if name.startswith(WEIGHTS)
+        )
+
+
+def read_header(path: Path) -> Header:
+    """Read the counters and the shapes of a checkpoint, whose tensors stay on the disk.
+
+    Raises:
+        CheckpointError: the file is missing, no checkpoint, or newer than this charseq.
+    """
+    name = escape(str(path))
+    with _opened(path, name) as file:
+        metadata = file.metadata() or {}
+        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    if "charseq" not in metadata:
+        raise CheckpointError(f"{name}: a safetensors file, but not a checkpoint of charseq")
+    return Header(_header(name, metadata["charseq"]), shapes)
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -123,6 +147,21 @@ def digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
         sha256.update(f"\n{name} torch.{array.dtype} {array.shape}\n".encode())
         sha256.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return sha256.hexdigest()
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[Any]:
+    """A safetensors file; what goes wrong inside, too, is a CheckpointError."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to read a pipe would wait for a writer
+            raise CheckpointError(f"{name}: not a checkpoint of charseq (not a regular file)")
+        with safe_open(path, framework="np") as file:
+            yield file
+    except FileNotFoundError:
+        raise CheckpointError(f"{name}: there is no such checkpoint") from None
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
+        # The last two: numpy does not have the type of a tensor, bfloat16 for example.
+        raise CheckpointError(f"{name}: not a checkpoint of charseq ({error})") from None
 
 
 def _header(name: str, text: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ for event in train(config, run="runs/mine"):
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from charseq.training.events import (
     Step,
     Stopped,
 )
+from charseq.training.limits import total_steps, why_over
 from charseq.training.optim import learning_rate
 from charseq.training.precision import use_precision
 from charseq.training.run import RunFolder, go_on, open_run
@@ -43,6 +44,7 @@ from charseq.training.state import TrainingState
 
 Logged = Step | Evaluated | Spike | RolledBack
 NAMES = {Step: "step", Evaluated: "evaluated", Spike: "spike", RolledBack: "rolled back"}
+NOT_FINITE = "not finite"  # the last line of a log, where a NaN ended the training
 HALF = 0.5  # of the learning rate, at each rollback
 
 
@@ -94,7 +96,7 @@ class _Training:
         self.folder = folder
         self.data = data
         self.batches = make_batches(config, data)
-        self.total_steps = _total_steps(config.train, self.batches.steps_per_epoch)
+        self.total_steps = total_steps(config.train, self.batches.steps_per_epoch)
         _check_validation(config.train, data)
 
         self.state = TrainingState(config, data.vocab, data.fingerprint, device, origin)
@@ -165,10 +167,12 @@ class _Training:
     def _roll_back(self, error: NotFiniteError) -> Iterator[Event]:
         """Go back to the last checkpoint with half the learning rate, or raise the error."""
         before = self.progress
-        if self.settings.on_nan == "stop" or before.rollbacks >= self.settings.max_rollbacks:
-            raise error
-        checkpoint, _ = self.folder.newest()
+        may = self.settings.on_nan == "rollback" and before.rollbacks < self.settings.max_rollbacks
+        checkpoint, _ = self.folder.newest() if may else (None, None)
         if checkpoint is None:
+            # Behind every checkpoint: who resumes leaves it, and the line, behind.
+            with suppress(SaveError):
+                self.folder.log({"event": NOT_FINITE, "step": before.step + 1, "why": str(error)})
             raise error
         self.state.restore(checkpoint, where=str(self.folder.path))
         self.progress = progress = self.state.progress
@@ -333,14 +337,14 @@ class _Training:
 
     def _limit(self) -> str | None:
         """Why the training is over, or None while it is not."""
-        settings, progress = self.settings, self.progress
-        if self.total_steps is not None and progress.step >= self.total_steps:
-            return f"all {self.total_steps:,} steps are done"
-        if settings.max_minutes is not None and progress.seconds >= 60 * settings.max_minutes:
-            return f"{settings.max_minutes:g} minutes are over"
-        if settings.patience is not None and progress.evaluations_since_best >= settings.patience:
-            return f"no better validation {settings.monitor} in {settings.patience} evaluations"
-        return None
+        progress = self.progress
+        return why_over(
+            self.settings,
+            self.total_steps,
+            step=progress.step,
+            seconds=progress.seconds,
+            evaluations_since_best=progress.evaluations_since_best,
+        )
 
     def _seconds_left(self) -> float | None:
         settings, progress = self.settings, self.progress
@@ -385,16 +389,6 @@ def _hint(wanted: str, backend: str) -> str | None:
     if wanted != "auto" or backend != "manual" or not kernel.why_not():
         return None
     return f"backend manual is used; fused, which is faster, is missing: {kernel.why_not()}"
-
-
-def _total_steps(settings: TrainConfig, steps_per_epoch: int) -> int | None:
-    """The updates after which max_steps or max_epochs ends the training, the first that does."""
-    limits = []
-    if settings.max_steps is not None:
-        limits.append(settings.max_steps)
-    if settings.max_epochs is not None:
-        limits.append(math.ceil(settings.max_epochs * steps_per_epoch))
-    return min(limits) if limits else None
 
 
 def _check_validation(settings: TrainConfig, data: Data) -> None:

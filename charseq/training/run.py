@@ -18,9 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from charseq.config import Config, dump_config
+from charseq.config import Config
 from charseq.errors import CharseqError, SaveError
 from charseq.models.checkpoint import (
     Checkpoint,
@@ -29,8 +27,8 @@ from charseq.models.checkpoint import (
     sync_folder,
     write_checkpoint,
 )
-
-RELATIVE = "# Relative paths count from the folder in which charseq is started.\n"
+from charseq.training.files import CONFIG, LOG, replace_file, write_config
+from charseq.training.lock import hold, note_holder
 
 
 class RunFolder:
@@ -38,25 +36,25 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config = path / "config.yaml"
+        self.config = path / CONFIG
         self.last = path / "last.safetensors"
         self.previous = path / "previous.safetensors"
         self.best = path / "best.safetensors"
         self.new = path / ".new.tmp"
-        self._metrics = path / "metrics.jsonl"
+        self._metrics = path / LOG
         self._unwritten = ""  # lines of the log
 
     def claim(self) -> None:
         """Note who trains here, for the message to whoever tries next."""
         with self._writing():
-            (self.path / ".pid").write_text(str(os.getpid()))
+            note_holder(self.path)
 
     def start(self, config: Config, step: int, rollbacks: int) -> None:
         """Write the configuration, and cut the log back to what happened up to ``step``."""
         with self._writing():
             for left in self.path.glob(".*.tmp"):  # by a process that was killed
                 left.unlink()
-            _replace(self.config, RELATIVE + dump_config(config))
+            write_config(self.path, config)
         self.cut_log(step, rollbacks)
 
     def cut_log(self, step: int, rollbacks: int) -> None:
@@ -71,7 +69,7 @@ class RunFolder:
                     for line in lines.splitlines(keepends=True)
                     if _happened(line, step, rollbacks)
                 ]
-            _replace(self._metrics, "".join(kept))
+            replace_file(self._metrics, "".join(kept))
 
     def log(self, values: dict[str, Any]) -> None:
         """Add a line to the log. Lines that could not be written come with the next one.
@@ -169,20 +167,7 @@ def open_run(path: Path, *, resume: bool) -> Iterator[RunFolder]:
         CharseqError: another process trains there, or it holds a training that nobody asked to
             resume.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        # flock, not a file that is there or not: a killed process leaves no lock behind.
-        lock = FileLock(path / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        holder = _holder(path)
-        raise CharseqError(
-            f"{path}: {holder} trains in this folder; wait for it, stop it, or use --run with"
-            " another folder"
-        ) from None
-    except OSError as error:
-        raise CharseqError(f"{path}: cannot be used as a run folder: {error.strerror}") from None
-    try:
+    with hold(path, doing="trains", instead="use --run with another folder"):
         folder = RunFolder(path)
         folder.claim()
         if not resume and any(f.exists() for f in (folder.last, folder.previous, folder.best)):
@@ -192,34 +177,11 @@ def open_run(path: Path, *, resume: bool) -> Iterator[RunFolder]:
                 " folder to start anew"
             )
         yield folder
-    finally:
-        (path / ".pid").unlink(missing_ok=True)
-        lock.release()
 
 
 def go_on(path: str | Path) -> str:
     """The command that goes on with a run."""
     return f"charseq train {shlex.quote(str(path))} --resume"
-
-
-def _holder(path: Path) -> str:
-    try:
-        return f"process {int((path / '.pid').read_text())}"
-    except (OSError, ValueError):
-        return "another process"
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all: --resume reads the one, and goes on with the other."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _happened(line: str, step: int, rollbacks: int) -> bool:

@@ -1,0 +1,30 @@
+"""Configurations side by side: which settings differ, by their dotted keys."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from charseq.config.schema import Config, Section
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Every setting by its dotted key, as ``train.learning_rate``, in the order of the file."""
+    found: dict[str, Any] = {}
+    for name, value in config:
+        if isinstance(value, Section):
+            found |= {f"{name}.{key}": setting for key, setting in value}
+        else:
+            found[name] = value
+    return found
+
+
+def differing(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """The keys of flat configurations whose values are not all the same, or not in all of them."""
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [key for key in keys if _differs([config.get(key, _ABSENT) for config in configs])]
+
+
+_ABSENT = object()
+
+
+def _differs(values: Sequence[Any]) -> bool:
+    return any(value != values[0] for value in values)

@@ -1,0 +1,70 @@
+"""Who works in a folder: one process at a time, by a lock of the operating system. No torch."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from charseq.errors import CharseqError
+
+LOCK, HOLDER = ".lock", ".pid"
+
+
+@contextmanager
+def hold(path: Path, *, doing: str, instead: str) -> Iterator[None]:
+    """Hold a folder; it is made where it does not exist. Whoever holds it has to write ``HOLDER``.
+
+    ``doing`` and ``instead`` are for the message: what is done there, and what else can be.
+
+    Raises:
+        CharseqError: another process holds it, or it cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # flock, not a file that is there or not: a killed process leaves no lock behind.
+        lock = FileLock(path / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise CharseqError(
+            f"{path}: {_holder(path)} {doing} in this folder; wait for it, stop it, or {instead}"
+        ) from None
+    except OSError as error:
+        raise CharseqError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        (path / HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody works there now.
+
+    Only where a holder left its number is the lock tried: to try it is to hold it for a moment, in
+    which a training that begins would be refused.
+    """
+    if not (path / HOLDER).exists():
+        return False
+    try:
+        with (path / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def note_holder(path: Path) -> None:
+    """Write who works here, for the message to whoever tries next. Raises OSError."""
+    (path / HOLDER).write_text(str(os.getpid()))
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f"process {int((path / HOLDER).read_text())}"
+    except (OSError, ValueError):
+        return "another process"
