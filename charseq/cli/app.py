@@ -16,7 +16,9 @@ from charseq.cli.data import data_app
 from charseq.cli.eval import evaluate
 from charseq.cli.gradcheck import gradcheck
 from charseq.cli.init import init
+from charseq.cli.runs import runs_app
 from charseq.cli.sample import sample
+from charseq.cli.sweep import sweep
 from charseq.cli.train import train
 from charseq.errors import CharseqError
 
@@ -63,10 +65,12 @@ app = typer.Typer(
 
 app.command()(init)
 app.command()(train)
+app.command()(sweep)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(gradcheck)
 app.command()(bench)
+app.add_typer(runs_app, name="runs")
 app.add_typer(data_app, name="data")
 app.add_typer(config_app, name="config")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charseq.cli.options import AsJson
+from charseq.cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,12 +30,7 @@ def bench(
             show_default=False,
         ),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."
-        ),
-    ] = None,
+    overrides: Overrides = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Say why a backend does not run here; measure nothing."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charseq.cli.options import AsJson
+from charseq.cli.options import AsJson, Overrides
 from charseq.errors import CharseqError, ConfigError
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ config_app = typer.Typer(
 )
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."),
-]
 
 
 @config_app.command()
@@ -54,7 +50,7 @@ def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fal
 
     said = overrides or ()
     try:
-        missing = _missing(load_config(config, said))
+        missing = missing_files(load_config(config, said))
         problems = [f"{_place(config, said, key)}: {key}: {why}" for key, why in missing]
     except ConfigError as error:
         problems = error.problems
@@ -83,7 +79,7 @@ def schema(
     _print(_json(json_schema(load_config(config).task if config else None)))
 
 
-def _missing(config: "Config") -> Iterator[tuple[str, str]]:
+def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
     """Each setting that names a file, a named set or a column that is not there, and why not; or a
     checkpoint with which a training cannot begin."""
     from charseq.config.schema.seq2seq import PairDataConfig

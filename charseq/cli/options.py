@@ -16,6 +16,13 @@ class UnknownPolicy(Enum):
     REPLACE: Final = "replace"
 
 
+class Axis(Enum):
+    """What learning curves are drawn over."""
+
+    STEP: Final = "step"
+    MINUTES: Final = "minutes"
+
+
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Beam: TypeAlias = Annotated[
     int | None,
@@ -26,6 +33,9 @@ Beam: TypeAlias = Annotated[
         show_default="sample.beam of the run",
         rich_help_panel=PAIRS,
     ),
+]
+CurvesBy: TypeAlias = Annotated[
+    Axis, typer.Option("--by", help="Curves by the steps made, or by the minutes trained.")
 ]
 Device: TypeAlias = Annotated[
     str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to compute.")
@@ -48,6 +58,14 @@ LengthPenalty: TypeAlias = Annotated[
         show_default="sample.length_penalty of the run",
         rich_help_panel=PAIRS,
     ),
+]
+Overrides: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."),
+]
+Plot: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Draw the curves, .png or .svg (needs matplotlib)."),
 ]
 Run: TypeAlias = Annotated[
     str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run folder or a .safetensors file.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.cli.options import Overrides
 from charseq.cli.pipes import quiet_interrupt
 from charseq.errors import CharseqError
 
@@ -31,12 +32,7 @@ def train(
             metavar="CONFIG", help="A YAML configuration; with --resume also the folder of a run."
         ),
     ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting; may be given repeatedly."
-        ),
-    ] = None,
+    overrides: Overrides = None,
     run: Annotated[
         Path | None,
         typer.Option(
@@ -87,7 +83,7 @@ def _train(
     console = Console(stderr=as_json, quiet=quiet, highlight=False)
     display = TrainingDisplay(console)
     stopped: Stopped | None = None
-    with _stop_flag(console) as stop, display.live():
+    with stop_flag(console) as stop, display.live():
         events = loop.train(
             settings, run=folder, resume=resume, device=device, should_stop=lambda: bool(stop)
         )
@@ -140,7 +136,9 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
 
 
 @contextmanager
-def _stop_flag(console: "Console") -> Iterator[list[int]]:
+def stop_flag(
+    console: "Console", said: str = "stopping after this step; once more leaves at once"
+) -> Iterator[list[int]]:
     """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one leaves at once.
 
     A signal that this process was told to ignore, as nohup does, stays ignored.
@@ -152,7 +150,7 @@ def _stop_flag(console: "Console") -> Iterator[list[int]]:
         signals.append(number)
         if len(signals) > 1:
             raise SystemExit(EXIT_CODES[number])
-        console.print("stopping after this step; once more leaves at once", style="yellow")
+        console.print(said, style="yellow")
 
     for number in usual:
         signal.signal(number, note)

@@ -23,6 +23,15 @@ def differing(configs: Sequence[dict[str, Any]]) -> list[str]:
     return [key for key in keys if _differs([config.get(key, _ABSENT) for config in configs])]
 
 
+def short(values: dict[str, Any]) -> dict[str, Any]:
+    """By the last parts of the keys, where these are unequivocal."""
+    last = [key.rpartition(".")[2] for key in values]
+    return {
+        name if last.count(name) == 1 else key: value
+        for name, (key, value) in zip(last, values.items(), strict=True)
+    }
+
+
 _ABSENT = object()
 
 

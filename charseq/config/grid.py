@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from charseq.config.describe import settings, value_type
-from charseq.config.difference import flat
+from charseq.config.difference import flat, short
 from charseq.config.document import printable
 from charseq.config.load import load_config
 from charseq.config.scalars import read_scalar, write_scalar
@@ -245,12 +245,9 @@ def _draws(axes: Sequence[Axis], task: str, generator: random.Random) -> Iterato
 def _name(config: Config, keys: Sequence[str]) -> str:
     """``learning_rate=0.001,dropout=0.1``: a readable folder, the same for the same values."""
     values = flat(config)
-    last = [key.rpartition(".")[2] for key in keys]
-    exact = ",".join(
-        f"{short if last.count(short) == 1 else key}={write_scalar(values[key])}"
-        for key, short in zip(keys, last, strict=True)
-    )
-    name = re.sub(r"[^\w.,=+-]+", "-", exact)[:LONGEST_NAME]
+    tried = short({key: values[key] for key in keys})
+    exact = ",".join(f"{key}={write_scalar(value)}" for key, value in tried.items())
+    name = re.sub(r"[^\w.,=+-]+", "-", re.sub(r"[]['\" ]", "", exact))[:LONGEST_NAME]
     if name == exact:
         return name
     return f"{name}-{hashlib.sha256(exact.encode()).hexdigest()[:6]}"

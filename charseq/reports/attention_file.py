@@ -1,14 +1,12 @@
 """Alignments as a file: an image through matplotlib, or a page that needs nothing but a browser."""
 
 import html
-import io
 import warnings
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
-from charseq.errors import CharseqError
 from charseq.reports.attention import RAMP, Alignment, shade
+from charseq.reports.image import file_format, reproducible, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,19 +37,7 @@ def check_format(file: str) -> str:
     Raises:
         CharseqError: it is none of them, or it needs matplotlib, which is not installed.
     """
-    suffix = PurePath(file).suffix.lower()
-    if suffix == ".htm":
-        return ".html"
-    if suffix not in FORMATS:
-        raise CharseqError(f"{file}: name a file that ends in {', '.join(FORMATS)}")
-    if suffix != ".html":
-        try:
-            import matplotlib as _  # noqa: F401
-        except ImportError:
-            raise CharseqError(
-                f"{file}: images need matplotlib: pip install 'charseq[plot]'; .html needs nothing"
-            ) from None
-    return suffix
+    return file_format(file, FORMATS)
 
 
 def draw(alignments: Sequence[Alignment], suffix: str) -> tuple[bytes, str]:
@@ -86,21 +72,13 @@ def _table(alignment: Alignment) -> str:
 
 def _image(alignments: Sequence[Alignment], suffix: str) -> tuple[bytes, str]:
     """Each below the one before it, all cells of one size, whatever the labels are."""
-    import matplotlib
     from matplotlib.figure import Figure
 
     text = "".join("".join((one.title, *one.source, *one.target)) for one in alignments)
     fonts, missing = _fonts(text)
     heights = [len(one.target) + HEAD + TURNED * _turned(one) for one in alignments]
     width, height = max(len(one.source) for one in alignments), sum(heights)
-    # Text stays text in SVG: whoever opens it has fonts of their own. Neither a date nor random
-    # names: the same alignments give the same bytes.
-    with (
-        matplotlib.rc_context(
-            {"font.family": fonts, "svg.fonttype": "none", "svg.hashsalt": "charseq"}
-        ),
-        warnings.catch_warnings(),
-    ):
+    with reproducible(fonts), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure = Figure(figsize=(width * CELL, height * CELL), dpi=DOTS_PER_INCH)
         bottom = 0.0
@@ -109,10 +87,8 @@ def _image(alignments: Sequence[Alignment], suffix: str) -> tuple[bytes, str]:
             place = (0, bottom / height, columns / width, rows / height)
             _draw(figure.add_axes(place), one)
             bottom += used
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if suffix == ".svg" else {}
-        figure.savefig(buffer, format=suffix[1:], metadata=metadata, bbox_inches="tight")
-    return buffer.getvalue(), "" if suffix == ".svg" else missing
+        data = save(figure, suffix, bbox_inches="tight")
+    return data, "" if suffix == ".svg" else missing
 
 
 def _draw(axes: "Axes", alignment: Alignment) -> None:

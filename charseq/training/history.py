@@ -53,7 +53,10 @@ class Evaluation(_Line):
     wer: float | None = None
 
     def measure(self, monitor: str) -> float:
-        """The value of ``train.monitor``: nats, a share that is right, or a symbol error rate."""
+        """The value of ``train.monitor``: nats, a share that is right, or a symbol error rate.
+
+        Nats also where there is no such value, as the SER of a text.
+        """
         found = {"loss": self.nats, "accuracy": self.accuracy, "ser": self.ser}[monitor]
         return self.nats if found is None else found
 
@@ -82,6 +85,7 @@ class Run:
     seconds: float = 0.0  # of training, all sessions together
     steps: tuple[Logged, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    ended: bool = False  # to go on would change nothing
     changed: float = 0.0  # when something was last written, as time.time()
 
     @property
@@ -162,7 +166,8 @@ def _read(path: Path) -> Run:
     if resumable is not None and not running:
         progress = resumable
     over = why_over(config.train, run.total_steps, **progress.model_dump())
-    run = replace(run, step=progress.step, seconds=progress.seconds)
+    ended = not running and (over is not None or broke is not None)
+    run = replace(run, step=progress.step, seconds=progress.seconds, ended=ended)
     if running:
         return replace(run, state="running")
     if broke is not None:

@@ -1,0 +1,104 @@
+"""``charseq runs [DIR]``: what was trained there, and what it gave."""
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from charseq.cli.options import AsJson
+from charseq.cli.runs_compare import compare
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from charseq.training.history import Run
+
+LIST = "list"
+
+
+class ListByDefault(TyperGroup):
+    """``charseq runs DIR`` is ``charseq runs list DIR``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in (*self.commands, *ctx.help_option_names):
+            args = [LIST, *args]
+        return super().parse_args(ctx, args)
+
+
+runs_app = typer.Typer(
+    cls=ListByDefault,
+    help="List runs, the newest first, or compare some. `charseq runs DIR` is `charseq runs list"
+    " DIR`.\n\n"
+    "Example: charseq runs\n\n"
+    "Example: charseq runs compare runs/dates runs/larger",
+    no_args_is_help=False,
+    rich_markup_mode="rich",
+)
+
+
+runs_app.command()(compare)
+
+
+class Order(Enum):
+    """What comes first."""
+
+    NEWEST: Final = "newest"
+    BEST: Final = "best"
+    NAME: Final = "name"
+
+
+@runs_app.command(LIST)
+def list_runs(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where to look for runs, however deep.")
+    ] = Path("runs"),
+    sort: Annotated[Order, typer.Option(help="What comes first.")] = Order.NEWEST,
+    as_json: AsJson = False,
+) -> None:
+    """List runs: their model, state, best validation value and its step, speed, time trained.
+
+    A run is stopped where it can go on; what was written there last, a training or you, makes it
+    the newest. The best of one task, by what each run chooses its best checkpoint by.
+
+    Example: charseq runs list runs --sort best
+    """
+    from charseq.cli import runs_tables
+    from charseq.training.history import find_runs
+
+    found = find_runs(folder)
+    if sort is Order.NEWEST:
+        found.sort(key=lambda run: -run.changed)
+    elif sort is Order.BEST:
+        found.sort(key=lambda run: (run.config is None or run.config.task, run.rank))
+    if as_json:
+        typer.echo(json.dumps([runs_tables.as_json(run) for run in found], indent=2))
+        return
+    if not found:
+        typer.echo(f"{folder}: no runs in it")
+        return
+    _show_list(runs_tables.screen(), found)
+
+
+def _show_list(console: "Console", found: list["Run"]) -> None:
+    from rich.text import Text
+
+    from charseq.cli import runs_tables as show
+    from charseq.text.characters import escape
+
+    headings = ["run", "model", "weights", "state", "best", "at step", "symbols/s", "trained"]
+    table = show.table(*headings, words=("run", "model", "state", "best"))
+    for run in found:
+        table.add_row(
+            Text(escape(str(run.path))),
+            show.model(run),
+            show.number(run.parameters),
+            show.state(run),
+            show.score(run.best),
+            show.number(run.best.step) if run.best else "",
+            show.number(run.speed),
+            show.time_of(run),
+        )
+    console.print(table)
