@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from charseq.training.history import Run
 
 LIST = "list"
+HEADINGS = ("run", "model", "weights", "state", "best", "at step", "symbols/s", "trained")
+PAIRED = (("model", "weights"), ("state",), ("best", "at step"), ("symbols/s", "trained"))
+WIDE = 120  # columns; where there are fewer, two figures stand above each other
 
 
 class ListByDefault(TyperGroup):
@@ -88,17 +91,23 @@ def _show_list(console: "Console", found: list["Run"]) -> None:
     from charseq.cli import runs_tables as show
     from charseq.text.characters import escape
 
-    headings = ["run", "model", "weights", "state", "best", "at step", "symbols/s", "trained"]
-    table = show.table(*headings, words=("run", "model", "state", "best"))
+    table = show.table(*HEADINGS, words=("run", "model", "state", "best"))
+    if console.width < WIDE:
+        table = show.table("run", *map("\n".join, PAIRED), words=("run", "state"))
     for run in found:
-        table.add_row(
-            Text(escape(str(run.path))),
-            show.model(run),
-            show.number(run.parameters),
-            show.state(run),
-            show.score(run.best),
-            show.number(run.best.step) if run.best else "",
-            show.number(run.speed),
-            show.time_of(run),
-        )
+        cells: dict[str, Text] = {
+            "run": Text(escape(str(run.path))),
+            "model": Text(show.model(run)),
+            "weights": Text(show.number(run.parameters)),
+            "state": show.state(run),
+            "best": Text(show.score(run.best)),
+            "at step": Text(show.number(run.best.step) if run.best else ""),
+            "symbols/s": Text(show.number(run.speed)),
+            "trained": Text(show.time_of(run)),
+        }
+        if console.width < WIDE:
+            two = (Text("\n").join(cells[name] for name in pair) for pair in PAIRED)
+            table.add_row(cells["run"], *two)
+        else:
+            table.add_row(*cells.values())
     console.print(table)

@@ -86,9 +86,9 @@ def _show(
     }
     figures: dict[str, list[str | Text]] = {
         "state": [show.state(run) for run in found],
-        "best": [show.score(run.best) for run in found],
+        "best": [show.whole_score(run.best) for run in found],
         "at step": [show.number(run.best.step) if run.best else "" for run in found],
-        "last": [show.score(run.evaluations[-1] if run.evaluations else None) for run in found],
+        "last": [show.whole_score(*run.evaluations[-1:]) for run in found],
         "weights": [show.number(run.parameters) for run in found],
         "symbols/s": [show.number(run.speed) for run in found],
         "trained": [show.time_of(run) for run in found],

@@ -78,6 +78,12 @@ def score(one: "Evaluation | None") -> str:
     return f"{one.accuracy:.2%} right, SER {one.ser:.2%}"
 
 
+def whole_score(one: "Evaluation | None" = None) -> str:
+    """With the loss of pairs."""
+    more = f", {one.nats:.4f} nats" if one and one.ser is not None else ""
+    return score(one) + more
+
+
 def number(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
 
@@ -117,7 +123,7 @@ def show_curves(
     """The curves, below what they are, above who they are; nothing where there are none."""
     from rich.text import Text
 
-    from charseq.reports.curves import MEASURES, SCREEN, STYLES, CurvePlot
+    from charseq.reports.curves import MEASURES, SCREEN, SEVERAL, STYLES, CurvePlot
 
     if not any(one.x for one in curves):
         return
@@ -127,6 +133,8 @@ def show_curves(
     for one, name in zip(curves, legend, strict=True):
         letter = Text(f"  {one.label} ", style=STYLES[one.group % len(STYLES)])
         console.print(letter.append(name, style="default"), soft_wrap=True)
+    if len(curves) > 1:
+        console.print(f"  {SEVERAL} several", style="dim")
 
 
 def draw_file(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from charseq.training.history import Run
 
 LETTERS = "ABCDEF"  # the settings whose curves are drawn on the screen
+WIDE = 110  # columns in which every measure has room
+LONGEST = 20  # characters of a value that are not folded
 HEADINGS = {"loss": "nats", "accuracy": "right, %", "ser": "SER, %"}
 
 
@@ -29,7 +31,7 @@ def show_report(folder: Path, by: "By", plot: str | None, *, as_json: bool) -> N
         CharseqError: there are no runs, runs of different tasks, or the file cannot be written.
     """
     from charseq.cli import runs_tables as show
-    from charseq.reports.curves import curve, measure_of
+    from charseq.reports.curves import curve, measure_of, monitor_of
     from charseq.reports.ranking import rank
     from charseq.training.history import find_runs
 
@@ -42,8 +44,10 @@ def show_report(folder: Path, by: "By", plot: str | None, *, as_json: bool) -> N
         if run.state == "unreadable":
             show_note(f"{run.path}: {run.why}")
     measure = measure_of(runs)
-    by_measure = "loss" if measure == "train" else measure
+    by_measure = monitor_of(runs)
     settings = rank(runs, by_measure)
+    if not settings:
+        raise CharseqError(f"{folder}: none of its runs can be read")
     if as_json:
         typer.echo(json.dumps(_json(folder, settings, by_measure), indent=2))
     else:
@@ -68,10 +72,15 @@ def _show_table(settings: Sequence["Setting"], by_measure: str) -> None:
 
     console = show.screen()
     measures = _measures(settings, by_measure)
-    tried = list(short(settings[0].values)) if settings else []
+    if console.width < WIDE:
+        measures = measures[:1]
+    tried = list(short(settings[0].values))
     shown = [HEADINGS[measure] for measure in measures]
     headings = ["", *tried, *shown, "n", "best", "runs"]
     table = show.table(*headings, words=("", *tried, "runs"))
+    for column, key in zip(table.columns[1:], settings[0].values, strict=False):
+        written = [write_scalar(one.values[key]) for one in settings]
+        column.min_width = min(LONGEST, max(map(len, written)))  # rather the heading is folded
     for i, one in enumerate(settings):
         letter = LETTERS[i] if i < len(LETTERS) and one.evaluated else ""
         table.add_row(

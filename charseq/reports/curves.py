@@ -39,12 +39,22 @@ class Curve:
     train: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())  # loss, where y is one too
 
 
-def measure_of(runs: Sequence[Run]) -> str:
-    """What their curves show: the measure that all of them choose their best by, else the loss."""
-    if not any(run.evaluations for run in runs):
-        return "train"
+def monitor_of(runs: Sequence[Run]) -> str:
+    """The ``train.monitor`` of all runs; where they differ, the loss."""
     monitors = {run.config.train.monitor for run in runs if run.config}
     return monitors.pop() if len(monitors) == 1 else "loss"
+
+
+def measure_of(runs: Sequence[Run]) -> str:
+    """What their curves show: the measure that all of them choose their best by, else the loss.
+
+    The loss also where that measure has one value only: nothing is right at first.
+    """
+    evaluations = [one for run in runs for one in run.evaluations]
+    measure = monitor_of(runs)
+    if not evaluations:
+        return "train"
+    return measure if len({one.measure(measure) for one in evaluations}) > 1 else "loss"
 
 
 def curve(label: str, run: Run, measure: str, by: By, group: int = 0) -> Curve:
