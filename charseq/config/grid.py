@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ MOST = 10_000  # runs; more are a slip of the keyboard
 DECADE = 10  # ends that are so many times apart are drawn from on a logarithmic scale
 DIGITS = 3  # of a drawn number
 TRIES = 100  # draws of what was drawn already, before all is taken for drawn
+CORNERS = 64  # combinations of the ends of ranges that are looked at
 LONGEST_NAME = 120  # characters of a folder
 AS_CONFIGURED = ""  # the name of the only combination where nothing is tried but seeds
 
@@ -197,14 +198,28 @@ def _check(
             ] = None
         known = any(tuple(axis.key.split(".")) in settings(task) for task in TASKS)
         for value in _ends(axis) if known else _ends(axis)[:1]:
-            try:
-                load_config(path, overrides, [f"{axis.key}={value}", *_first(others)])
-            except ConfigError as error:
-                problems |= dict.fromkeys(error.problems)
+            problems |= _alone(path, overrides, f"{axis.key}={value}", others)
     if not axes:
         load_config(path, overrides)
     if problems:
         raise ConfigError(list(problems))
+
+
+def _alone(
+    path: Path, overrides: Sequence[str], chosen: str, others: Sequence[Axis]
+) -> dict[str, None]:
+    """What is wrong with a value, whatever ends of the ranges, and first values, are beside it."""
+    problems: dict[str, None] = {}
+    ends = [_ends(axis) if axis.range else _ends(axis)[:1] for axis in others]
+    for corner in islice(product(*ends), CORNERS):
+        beside = [f"{axis.key}={value}" for axis, value in zip(others, corner, strict=True)]
+        try:
+            load_config(path, overrides, [chosen, *beside])
+        except ConfigError as error:
+            problems = problems or dict.fromkeys(error.problems)
+        else:
+            return {}
+    return problems
 
 
 def _ends(axis: Axis) -> Sequence[str]:
