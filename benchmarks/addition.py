@@ -3,7 +3,7 @@
     python benchmarks/addition.py --digits 2 3 --jobs 2 --json addition.json
 
 For each number of digits: makes data/addition_<n>_digits if it is not there, trains
-configs/addition_<n>_digits.yaml as an ordinary run (`--resume`: what is there is not trained anew),
+configs/addition_<n>_digits.yaml as an ordinary run (what is there is not trained anew),
 and reads its log. Characters right is 1 - SER of the validation sums (a wrong, missing or
 additional character is an error, padding counts, as in Keras). Keras's epochs are those that the
 head of its example states for 99 %.
@@ -11,61 +11,59 @@ head of its example states for 99 %.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from commands import charseq
 from rich.console import Console
 from rich.table import Table
+
+from charseq.config import load_config
+from charseq.training.files import CONFIG, write_config
+from charseq.training.history import Evaluation, read_run
+from charseq.training.sweep import Ended, threads_a_job, train_all
 
 SIZES = {2: 5_000, 3: 50_000, 4: 400_000, 5: 550_000}
 KERAS_EPOCHS = {2: 55, 3: 100, 4: 20, 5: 30}
 WANTED = 0.99  # of the characters
 
 
-def charseq(arguments: list[str], threads: int) -> None:
-    """Run a command of charseq; leaves when it fails."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "charseq", *arguments]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if result.returncode:
-        raise SystemExit(f"{' '.join(arguments)}\n{result.stderr}")
-
-
-def learn(digits: int, runs: Path, overrides: list[str], threads: int) -> dict[str, Any]:
-    """Train, and what the log says of it."""
+def prepare(digits: int, runs: Path, overrides: list[str]) -> Path:
+    """Make the data and the run folder, where they are not there."""
     name = f"addition_{digits}_digits"
-    folder = Path("data") / name
-    if not (folder / "train.tsv").exists():
+    data, run = Path("data") / name, runs / name
+    if not (data / "train.tsv").exists():
         size = ["--digits", str(digits), "--size", str(SIZES[digits]), "--split", "0.9/0.1/0"]
-        charseq(["data", "make", "addition", *size, "--out", str(folder)], threads)
-    run = runs / name
-    settings = [part for item in overrides for part in ("--set", item)]
-    config = f"configs/{name}.yaml"
-    charseq(["train", config, "--run", str(run), "--resume", "--quiet", *settings], threads)
-    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    epoch = {line["step"]: line["epoch"] for line in log if line["event"] == "step"}
-    steps_per_epoch = max(epoch) / epoch[max(epoch)]
-    evaluations = [line for line in log if line["event"] == "evaluated"]
-    reached = next((line for line in evaluations if line["ser"] <= 1 - WANTED), None)
-    best = max(evaluations, key=lambda line: line["accuracy"])
+        charseq("data", "make", "addition", *size, "--out", str(data))
+    if not (run / CONFIG).exists():
+        run.mkdir(parents=True, exist_ok=True)
+        write_config(run, load_config(Path(f"configs/{name}.yaml"), overrides))
+    return run
 
-    def figures(line: dict[str, Any] | None) -> dict[str, float] | None:
-        return line and {
-            "epochs": line["step"] / steps_per_epoch,
-            "minutes": line["seconds"] / 60,
-            "characters": 1 - line["ser"],
-            "exact": line["accuracy"],
-        }
+
+def learned(digits: int, path: Path) -> dict[str, Any]:
+    """What the log of a run says."""
+    run = read_run(path)
+    steps_per_epoch = run.steps[-1].step / run.steps[-1].epoch
+    reached = next((one for one in run.evaluations if (one.ser or 0.0) <= 1 - WANTED), None)
+
+    def figures(one: Evaluation | None) -> dict[str, float] | None:
+        return (
+            None
+            if one is None
+            else {
+                "epochs": one.step / steps_per_epoch,
+                "minutes": one.seconds / 60,
+                "characters": 1 - (one.ser or 0.0),
+                "exact": one.accuracy,
+            }
+        )
 
     return {
         "digits": digits,
         "keras_epochs": KERAS_EPOCHS[digits],
         "at_99": figures(reached),
-        "best": figures(best),
+        "best": figures(max(run.evaluations, key=lambda one: one.accuracy)),
     }
 
 
@@ -108,11 +106,12 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    threads = max(1, (os.cpu_count() or 1) // options.jobs)
-    with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(
-            pool.map(lambda n: learn(n, options.runs, options.set, threads), options.digits)
-        )
+    paths = {digits: prepare(digits, options.runs, options.set) for digits in options.digits}
+    for event in train_all(list(paths.values()), jobs=options.jobs):
+        if isinstance(event, Ended) and event.error:
+            raise SystemExit(event.error)
+    results = [learned(digits, path) for digits, path in paths.items()]
+    threads = threads_a_job(min(options.jobs, len(paths)))
     Console().print(report(results, threads))
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")

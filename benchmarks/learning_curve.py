@@ -4,12 +4,14 @@ python benchmarks/learning_curve.py runs/tinyshakespeare --plot docs/images/tiny
 """
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from charseq.reports.curves import curve
+from charseq.reports.curves_file import draw_curves
+from charseq.training.history import Run, read_run
 
 
 def main() -> None:
@@ -17,53 +19,33 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run folder")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, .svg or .png")
     options = parser.parse_args()
-    lines = (options.run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    events = [json.loads(line) for line in lines]
-    steps = [event for event in events if event["event"] == "step"]
-    evaluations = [event for event in events if event["event"] == "evaluated"]
-    show(steps, evaluations)
+    run = read_run(options.run)
+    if not run.evaluations:
+        raise SystemExit(f"{run.path}: {run.why or 'has not been evaluated yet'}")
+    show(run)
     if options.plot:
-        draw(steps, evaluations, options.plot)
+        drawn = curve("", run, "loss", "step")
+        suffix = options.plot.suffix
+        names = ["validation; thin: training"]
+        options.plot.write_bytes(
+            draw_curves([drawn], names, measure="loss", by="step", suffix=suffix)
+        )
 
 
-def show(steps: list[dict[str, Any]], evaluations: list[dict[str, Any]]) -> None:
-    of_text = "bpc" in evaluations[0]
+def show(run: Run) -> None:
+    of_text = run.evaluations[0].ser is None
     measures = ["valid, bpc"] if of_text else ["valid, right", "valid, SER"]
     table = Table("step", "minutes", "train, nats", "valid, nats", *measures)
-    for evaluation in evaluations:
-        before = [step["loss"] for step in steps if step["step"] <= evaluation["step"]]
+    for one in run.evaluations:
+        before = [step.loss for step in run.steps if step.step <= one.step]
         table.add_row(
-            f"{evaluation['step']:,}",
-            f"{evaluation['seconds'] / 60:.1f}",
+            f"{one.step:,}",
+            f"{one.seconds / 60:.1f}",
             f"{before[-1]:.3f}" if before else "",
-            f"{evaluation['nats']:.4f}",
-            *(
-                [f"{evaluation['bpc']:.3f}"]
-                if of_text
-                else [f"{evaluation['accuracy']:.2%}", f"{evaluation['ser']:.2%}"]
-            ),
+            f"{one.nats:.4f}",
+            *([f"{one.bpc:.3f}"] if one.ser is None else [f"{one.accuracy:.2%}", f"{one.ser:.2%}"]),
         )
     Console().print(table)
-
-
-def draw(steps: list[dict[str, Any]], evaluations: list[dict[str, Any]], path: Path) -> None:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    mpl.rcParams["svg.hashsalt"] = "charseq"  # the same curve gives the same file
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([s["step"] for s in steps], [s["loss"] for s in steps], label="train", linewidth=1)
-    axes.plot(
-        [e["step"] for e in evaluations],
-        [e["nats"] for e in evaluations],
-        label="valid",
-        marker="o",
-    )
-    axes.set(xlabel="step", ylabel="nats per character", ylim=(1.2, 2.6))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 if __name__ == "__main__":

@@ -2,54 +2,39 @@
 
     python benchmarks/seeds.py configs/g2p_ady.yaml --seeds 5 --jobs 2 --json ady.json
 
-Each seed is an ordinary run, runs/<name>-seed<n>, trained by `charseq train … --resume`, so that
-what was interrupted goes on and what is there is not trained anew. The best checkpoint, chosen on
-the validation pairs, then converts the test pairs once; at last all of them do so as an ensemble.
-WER: the share of sources with anything wrong. SER: symbol edits over reference symbols.
+The runs are those of `charseq sweep --seeds`: what was interrupted goes on, and what is there is
+not trained anew. The best checkpoint of each, chosen on the validation pairs, then converts the
+test pairs once; at last all of them do so as an ensemble. WER: the share of sources with anything
+wrong. SER: symbol edits over reference symbols.
 """
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from commands import charseq
 from rich.console import Console
 from rich.table import Table
+
+from charseq.training.history import Run, find_runs
 
 Result = dict[str, Any]
 
 
-def charseq(arguments: list[str], threads: int) -> str:
-    """Run a command of charseq; gives what it printed."""
-    command = [sys.executable, "-m", "charseq", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if result.returncode:
-        raise SystemExit(f"{' '.join(arguments)}\n{result.stderr}")
-    return result.stdout
-
-
-def train_and_test(
-    config: Path, seed: int, runs: Path, overrides: list[str], threads: int
-) -> Result:
+def tested(run: Run) -> Result:
     """The validation and test figures of one seed."""
-    run = runs / f"{config.stem}-seed{seed}"
-    settings = [part for item in (f"train.seed={seed}", *overrides) for part in ("--set", item)]
-    charseq(["train", str(config), "--run", str(run), "--resume", "--quiet", *settings], threads)
-    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    best = [line for line in log if line["event"] == "evaluated" and line["is_best"]][-1]
-    test = json.loads(charseq(["eval", str(run), "--split", "test", "--json"], threads))
+    best, config = run.best, run.config
+    assert best is not None
+    assert config is not None
+    test = json.loads(charseq("eval", str(run.path), "--split", "test", "--json"))
     return {
-        "seed": seed,
-        "run": str(run),
-        "minutes": log[-1]["seconds"] / 60,
-        "best_step": best["step"],
-        "valid": {"wer": best["wer"], "ser": best["ser"], "nats": best["nats"]},
+        "seed": config.train.seed,
+        "run": str(run.path),
+        "minutes": run.seconds / 60,
+        "best_step": best.step,
+        "valid": {"wer": best.wer, "ser": best.ser, "nats": best.nats},
         "test": {name: test[name] for name in ("wer", "ser", "nats")},
     }
 
@@ -95,23 +80,18 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    threads = max(1, (os.cpu_count() or 1) // options.jobs)
-    with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(
-            pool.map(
-                lambda seed: train_and_test(
-                    options.config, seed, options.runs, options.set, threads
-                ),
-                range(options.seeds),
-            )
-        )
+    out = options.runs / f"{options.config.stem}-seeds"
+    settings = [part for item in options.set for part in ("--set", item)]
+    count, jobs = str(options.seeds), str(options.jobs)
+    arguments = [str(options.config), "--seeds", count, "--jobs", jobs, "--out", str(out)]
+    print(charseq("sweep", *arguments, *settings))
+    runs = [run for run in find_runs(out) if run.config]
+    results = sorted((tested(run) for run in runs), key=lambda one: int(one["seed"]))
     ensemble = None
     if len(results) > 1:
         first, *others = [one["run"] for one in results]
         more = [part for run in others for part in ("--ensemble", run)]
-        ensemble = json.loads(
-            charseq(["eval", first, *more, "--split", "test", "--json"], os.cpu_count() or 1)
-        )
+        ensemble = json.loads(charseq("eval", first, *more, "--split", "test", "--json"))
     Console().print(report(options.config.stem, results, ensemble))
     if options.json:
         record = {"config": str(options.config), "seeds": results, "ensemble": ensemble}

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charseq.config.grid import Planned, base_settings, plan
@@ -63,6 +63,7 @@ def test_commas_in_brackets_and_quotes_do_not_part_values(config: Path) -> None:
     assert not any("/" in name or " " in name for name in names)
 
 
+@settings(max_examples=25)  # each reads the file dozens of times
 @given(
     seed=st.integers(0, 10**6), low=st.integers(-8, -2), span=st.integers(1, 5), n=st.integers(1, 6)
 )

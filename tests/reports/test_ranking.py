@@ -15,16 +15,16 @@ def made(
     nats: float | None, seed: int = 0, state: State = "done", task: str = "lm", **more: Any
 ) -> Run:
     """A run whose best evaluation has this loss; ``more`` is a setting, or another measure."""
-    measures = {key: more.pop(key) for key in ("accuracy", "ser") if key in more}
+    measures: dict[str, Any] = {"accuracy": 0.5, "seconds": 1.0}
+    measures |= {key: more.pop(key) for key in ("accuracy", "ser") if key in more}
     data: dict[str, Any] = {"task": task, "train": {"seed": seed}}
     data["data"] = {"text": "a.txt"} if task == "lm" else {"train": "a.tsv"}
     data["model"] = more
-    evaluations = ()
+    evaluations: tuple[Evaluation, ...] = ()
     if nats is not None:
-        values = {"accuracy": 0.5, "seconds": 1.0, **measures}
         evaluations = (
-            Evaluation(event="evaluated", step=10, nats=nats, is_best=True, **values),
-            Evaluation(event="evaluated", step=20, nats=nats + 1, is_best=False, **values),
+            Evaluation(event="evaluated", step=10, nats=nats, is_best=True, **measures),
+            Evaluation(event="evaluated", step=20, nats=nats + 1, is_best=False, **measures),
         )
     config = config_from_json(data, where="the test")
     return Run(Path(f"runs/{seed}"), state, config=config, evaluations=evaluations)
