@@ -56,15 +56,15 @@ class Order(Enum):
 @runs_app.command(LIST)
 def list_runs(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where to look for runs, however deep.")
+        Path, typer.Argument(metavar="DIR", help="Where to look for runs, however deep.")
     ] = Path("runs"),
     sort: Annotated[Order, typer.Option(help="What comes first.")] = Order.NEWEST,
     as_json: AsJson = False,
 ) -> None:
     """List runs: their model, state, best validation value and its step, speed, time trained.
 
-    A run is stopped where it can go on; what was written there last, a training or you, makes it
-    the newest. The best of one task, by what each run chooses its best checkpoint by.
+    The newest is where a log was written last; the best, of each task, has the best value of
+    train.monitor. A folder that cannot be read is a row that says why.
 
     Example: charseq runs list runs --sort best
     """

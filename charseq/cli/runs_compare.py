@@ -21,7 +21,7 @@ COLUMN = 24  # characters that a run needs to be read
 
 
 def compare(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders.")],
     by: CurvesBy = Axis.STEP,
     plot: Plot = None,
     as_json: AsJson = False,
