@@ -34,7 +34,7 @@ def prepare(digits: int, runs: Path, overrides: list[str]) -> Path:
     data, run = Path("data") / name, runs / name
     if not (data / "train.tsv").exists():
         size = ["--digits", str(digits), "--size", str(SIZES[digits]), "--split", "0.9/0.1/0"]
-        charseq("data", "make", "addition", *size, "--out", str(data))
+        charseq(["data", "make", "addition", *size, "--out", str(data)])
     if not (run / CONFIG).exists():
         run.mkdir(parents=True, exist_ok=True)
         write_config(run, load_config(Path(f"configs/{name}.yaml"), overrides))

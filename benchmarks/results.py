@@ -27,11 +27,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
+from commands import charseq
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rich.console import Console
 from rich.table import Table
-from seeds import charseq
 from turns import machine
+
+from charseq.training.history import read_run
 
 DOCUMENTED = Path(__file__).with_name("results.yaml")
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -118,9 +120,13 @@ def train(config: Path, run: Path, settings: Sequence[str], threads: int) -> Res
     """Train, or go on: what the log says of the best checkpoint, and of the minutes it took."""
     changes = [part for item in settings for part in ("--set", item)]
     charseq(["train", str(config), "--run", str(run), "--resume", "--quiet", *changes], threads)
-    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    best = [line for line in log if line["event"] == "evaluated" and line["is_best"]][-1]
-    return {"run": str(run), "minutes": log[-1]["seconds"] / 60, "valid": best}
+    trained = read_run(run)
+    assert trained.best is not None
+    return {
+        "run": str(run),
+        "minutes": trained.seconds / 60,
+        "valid": trained.best.model_dump(exclude_none=True),
+    }
 
 
 def measure(

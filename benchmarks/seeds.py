@@ -28,7 +28,7 @@ def tested(run: Run) -> Result:
     best, config = run.best, run.config
     assert best is not None
     assert config is not None
-    test = json.loads(charseq("eval", str(run.path), "--split", "test", "--json"))
+    test = json.loads(charseq(["eval", str(run.path), "--split", "test", "--json"]))
     return {
         "seed": config.train.seed,
         "run": str(run.path),
@@ -84,14 +84,14 @@ def main() -> None:
     settings = [part for item in options.set for part in ("--set", item)]
     count, jobs = str(options.seeds), str(options.jobs)
     arguments = [str(options.config), "--seeds", count, "--jobs", jobs, "--out", str(out)]
-    print(charseq("sweep", *arguments, *settings))
+    print(charseq(["sweep", *arguments, *settings]))
     runs = [run for run in find_runs(out) if run.config]
     results = sorted((tested(run) for run in runs), key=lambda one: int(one["seed"]))
     ensemble = None
     if len(results) > 1:
         first, *others = [one["run"] for one in results]
         more = [part for run in others for part in ("--ensemble", run)]
-        ensemble = json.loads(charseq("eval", first, *more, "--split", "test", "--json"))
+        ensemble = json.loads(charseq(["eval", first, *more, "--split", "test", "--json"]))
     Console().print(report(options.config.stem, results, ensemble))
     if options.json:
         record = {"config": str(options.config), "seeds": results, "ensemble": ensemble}

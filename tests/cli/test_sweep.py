@@ -123,12 +123,15 @@ def test_a_sweep_without_time_is_laid_out_and_says_how_to_go_on() -> None:
 
 def test_another_configuration_is_refused_and_other_values_are_not() -> None:
     laid_out("--over", "model.dropout=0.1,0.3")
+    mine = Path("runs/cat-sweep/dropout=0.1/seed-0/config.yaml")  # as after train RUN --set …
+    mine.write_text(mine.read_text().replace(f"max_steps: {STEPS}", "max_steps: 7"))
     with pytest.raises(CharseqError) as caught:
         laid_out("--over", "model.dropout=0.1,0.3", "--set", "train.learning_rate=0.5")
     assert "train.learning_rate was 0.002 and is 0.5; set it back" in str(caught.value)
-    laid_out("--over", "model.dropout=0.5", "--seeds", "2")
+    laid_out("--over", "model.dropout=0.1,0.5", "--seeds", "2")
     laid_out("--over", "train.learning_rate=0.5")
-    assert len(find_runs(Path("runs"))) == 5
+    assert len(find_runs(Path("runs"))) == 6
+    assert "max_steps: 7\n" in mine.read_text()
 
 
 def test_a_sweep_knows_what_it_tries() -> None:
