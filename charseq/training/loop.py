@@ -9,25 +9,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
 from charseq.config.schema import Config
 from charseq.config.schema.shared import TrainConfig
-from charseq.errors import CharseqError, NotFiniteError, SaveError
+from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.validate import validate
 from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
 from charseq.models.build import AnyVocab, Data, load_data, make_batches
-from charseq.models.checkpoint import write_checkpoint
 from charseq.models.init_from import Origin, read_origin
-from charseq.training.diagnose import diagnose, diverged, divergence
+from charseq.training.diagnose import diverged, divergence, went_wrong
 from charseq.training.events import (
     Evaluated,
     Event,
-    RolledBack,
     Saved,
     SaveFailed,
     Spike,
@@ -35,15 +31,15 @@ from charseq.training.events import (
     Step,
     Stopped,
 )
+from charseq.training.limits import Limits
 from charseq.training.optim import learning_rate
 from charseq.training.precision import use_precision
-from charseq.training.run import RunFolder, go_on, open_run
+from charseq.training.rollback import learning_rate_factor, roll_back
+from charseq.training.run import RunFolder, open_run
+from charseq.training.saves import Saves
 from charseq.training.speed import fast_products, keep_freed_memory
-from charseq.training.state import TrainingState
-
-Logged = Step | Evaluated | Spike | RolledBack
-NAMES = {Step: "step", Evaluated: "evaluated", Spike: "spike", RolledBack: "rolled back"}
-HALF = 0.5  # of the learning rate, at each rollback
+from charseq.training.state import Progress, TrainingState
+from charseq.training.update import update
 
 
 def train(
@@ -94,14 +90,15 @@ class _Training:
         self.folder = folder
         self.data = data
         self.batches = make_batches(config, data)
-        self.total_steps = _total_steps(config.train, self.batches.steps_per_epoch)
+        self.limits = Limits.of(config.train, self.batches.steps_per_epoch)
         _check_validation(config.train, data)
 
         self.state = TrainingState(config, data.vocab, data.fingerprint, device, origin)
         checkpoint, notice = folder.newest() if resume else (None, None)
         if checkpoint:
             self.state.restore(checkpoint, where=str(folder.path))
-        self.model, self.progress = self.state.model, self.state.progress
+        self.model = self.state.model
+        self.saves = Saves(folder, self.state, config.train)
         self.precision = use_precision(self.model, config.train.precision, device)
         folder.start(config, self.progress.step, self.progress.rollbacks)
         self.began = time.perf_counter() - self.progress.seconds
@@ -116,7 +113,7 @@ class _Training:
             unit=data.unit,
             steps_per_epoch=self.batches.steps_per_epoch,
             step=self.progress.step,
-            total_steps=self.total_steps,
+            total_steps=self.limits.total_steps,
             taken=self.state.taken,
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),
@@ -124,20 +121,20 @@ class _Training:
 
     def steps(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
         """Step, log, evaluate, save, until a limit is reached or somebody says stop."""
-        self.saved_step = self.progress.step if self.started.step else None
         finished = False
         while not finished:
             try:
-                while (reason := self._limit()) is None and not should_stop():
+                while (reason := self.limits.reached(self.progress)) is None and not should_stop():
                     yield from self._step_and_what_follows()
                 if reason is not None and self.progress.evaluated_step != self.progress.step:
                     yield from self._evaluate()
-                    self.saved_step = None
-                if self.saved_step != self.progress.step:
-                    yield from self._save(is_last_chance=True)
+                    self.saves.step = None
+                if self.saves.step != self.progress.step:
+                    yield self._save(is_last_chance=True)
                 finished = True
             except NotFiniteError as error:
-                yield from self._roll_back(error)
+                yield self.saves.log(roll_back(self.state, self.folder, error))
+                yield self._save()
         progress = self.progress
         yield Stopped(
             step=progress.step,
@@ -149,65 +146,29 @@ class _Training:
             warning=self._warning(),
         )
 
+    @property
+    def progress(self) -> Progress:
+        return self.state.progress
+
     def _step_and_what_follows(self) -> Iterator[Event]:
         settings, progress = self.settings, self.progress
         loss, gradient_norm = self._step()
         usual = progress.usual.loss
         if progress.usual.is_spike(loss):
-            yield self._log(Spike(progress.step, loss, usual))
-        if progress.step % settings.log_every == 0 or self._limit() is not None:
-            yield self._log(self._since_last_line(gradient_norm))
+            yield self.saves.log(Spike(progress.step, loss, usual))
+        if progress.step % settings.log_every == 0 or self.limits.reached(progress) is not None:
+            yield self.saves.log(self._since_last_line(gradient_norm))
         if progress.step % settings.eval_every == 0:
             yield from self._evaluate()
         if progress.step % settings.save_every == 0:
-            yield from self._save()
-
-    def _roll_back(self, error: NotFiniteError) -> Iterator[Event]:
-        """Go back to the last checkpoint with half the learning rate, or raise the error."""
-        before = self.progress
-        if self.settings.on_nan == "stop" or before.rollbacks >= self.settings.max_rollbacks:
-            raise error
-        checkpoint, _ = self.folder.newest()
-        if checkpoint is None:
-            raise error
-        self.state.restore(checkpoint, where=str(self.folder.path))
-        self.progress = progress = self.state.progress
-        progress.rollbacks = before.rollbacks + 1
-        progress.seconds = before.seconds
-        # These are the weights that best.safetensors holds, whatever came after them.
-        progress.monitor, progress.best_value = before.monitor, before.best_value
-        progress.best_score, progress.best_step = before.best_score, before.best_step
-        self.folder.cut_log(progress.step, before.rollbacks)
-        factor = HALF**progress.rollbacks
-        yield self._log(RolledBack(progress.step, factor, progress.rollbacks, str(error)))
-        yield from self._save()
+            yield self._save()
 
     def _step(self) -> tuple[float, float]:
         """One update. Returns its loss, in nats per symbol, and the norm of its gradient."""
-        settings, progress, state = self.settings, self.progress, self.state
+        progress = self.progress
         began = time.perf_counter()
-        rate = self._learning_rate()
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        # Batch and carried state are of the kind that the model reads: both come of its task.
-        batch: Any = self.batches.batch(progress.step)
-        before: Any = state.carried
-        self.model.train()
-        state.optimizer.zero_grad()
-        with self.precision:
-            loss_sum, symbols, carried = self.model.loss(batch, before, settings.label_smoothing)
-        torch.autograd.backward(loss_sum / symbols)
-        parameters = list(self.model.parameters())
-        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        loss, gradient_norm = torch.stack([loss_sum.detach(), norm]).tolist()
-        if not math.isfinite(loss + gradient_norm):  # before clipping, which would spread a NaN
-            raise NotFiniteError(self._diagnosis(batch, f"the loss is {loss / symbols}"))
-        if settings.clip_norm is not None:
-            nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
-        state.optimizer.step()
-        if state.average:
-            state.average.update(self.model, progress.step)
-        state.carried = carried
+        batch = self.batches.batch(progress.step)
+        loss, symbols, norm = update(self.state, batch, self._learning_rate(), self.precision)
         progress.step += 1
         progress.loss_sum += loss
         progress.symbols += symbols
@@ -215,19 +176,14 @@ class _Training:
         progress.evaluation_symbols += symbols
         progress.busy_seconds += time.perf_counter() - began
         progress.seconds = time.perf_counter() - self.began
-        return loss / symbols, float(gradient_norm)
+        return loss / symbols, norm
 
     def _learning_rate(self) -> float:
-        """By the step; and by the clock where it ends the training, whichever is further on."""
-        settings, progress = self.settings, self.progress
-        done = 0.0
-        if self.total_steps is not None:
-            length = max(1, self.total_steps - settings.warmup_steps)
-            done = (progress.step - settings.warmup_steps) / length
-        if settings.max_minutes is not None:
-            done = max(done, progress.seconds / (60 * settings.max_minutes))
-        rate = learning_rate(progress.step, settings, done, progress.plateau_factor)
-        return rate * HALF**progress.rollbacks
+        progress = self.progress
+        done, factor = self.limits.share_done(progress), progress.plateau_factor
+        return learning_rate(progress.step, self.settings, done, factor) * learning_rate_factor(
+            progress
+        )
 
     def _since_last_line(self, gradient_norm: float) -> Step:
         progress = self.progress
@@ -239,27 +195,10 @@ class _Training:
             gradient_norm=gradient_norm,
             symbols_per_second=progress.symbols / progress.busy_seconds,
             seconds=progress.seconds,
-            seconds_left=self._seconds_left(),
+            seconds_left=self.limits.seconds_left(progress),
         )
         progress.loss_sum, progress.symbols, progress.busy_seconds = 0.0, 0, 0.0
         return event
-
-    def _log(self, event: Logged) -> Logged | SaveFailed:
-        """Add an event to the log; gives it back, unless the log cannot be written."""
-        values = {key: value for key, value in vars(event).items() if key != "score"}
-        if isinstance(event, Evaluated):
-            values |= event.score.to_json()
-        try:
-            self.folder.log({"event": NAMES[type(event)], **values})
-        except SaveError as error:
-            return self._save_failed(error)
-        return event
-
-    def _save_failed(self, error: SaveError) -> SaveFailed:
-        """Raise the error, unless the training is to go on."""
-        if self.settings.on_save_error == "stop":
-            raise error
-        return SaveFailed(self.progress.step, str(error))
 
     def _evaluate(self) -> Iterator[Event]:
         """Score the validation data, where there is any, and keep the best weights."""
@@ -267,12 +206,12 @@ class _Training:
         loss = self._loss_since_evaluation()
         if len(self.data.valid) == 0:
             return
+        failed: SaveFailed | None = None
         average = self.state.average
         with average.applied(self.model) if average else nullcontext():
             score = validate(self.model, self.data, self.config)
             if not math.isfinite(score.nats):
-                batch = self.batches.batch(progress.step)
-                raise NotFiniteError(self._diagnosis(batch, f"the validation loss is {score.nats}"))
+                raise self._not_finite(f"the validation loss is {score.nats}")
             value = list(score.monitored(settings.monitor))
             is_better = is_best = progress.best_value is None or value < progress.best_value
             progress.evaluated_step = progress.step
@@ -282,14 +221,13 @@ class _Training:
                 progress.monitor = settings.monitor
                 progress.best_score = score.summary()
                 progress.evaluations_since_best = 0
-                try:
-                    write_checkpoint(self.folder.best, self.state.weights())
-                except SaveError as error:  # the best is what best.safetensors holds
+                if failed := self.saves.best():  # the best is what best.safetensors holds
                     vars(progress).update(before)
                     is_best = False
-                    yield self._save_failed(error)
             else:
                 progress.evaluations_since_best += 1
+        if failed:
+            yield failed
         patient = progress.evaluations_since_best % settings.decay_patience != 0
         if settings.schedule == "plateau" and not is_better and not patient:
             progress.plateau_factor *= settings.decay
@@ -301,7 +239,7 @@ class _Training:
             diverged=diverged(loss, self.model.vocab_size),
             seconds=progress.seconds,
         )
-        yield self._log(event)
+        yield self.saves.log(event)
 
     def _loss_since_evaluation(self) -> float:
         """The mean training loss since the last evaluation, or 0; the worst of these is kept."""
@@ -316,51 +254,15 @@ class _Training:
         loss, step, size = self.progress.worst_loss, self.progress.worst_step, self.model.vocab_size
         return divergence(loss, step, size, self.settings) if diverged(loss, size) else None
 
-    def _save(self, *, is_last_chance: bool = False) -> Iterator[Event]:
+    def _save(self, *, is_last_chance: bool = False) -> Saved | SaveFailed:
         """Write everything that resuming needs, unless an update broke it."""
         if broken := self.state.not_finite():
-            batch = self.batches.batch(self.progress.step)
-            raise NotFiniteError(self._diagnosis(batch, f"after an update {broken} is not finite"))
-        try:
-            path = self.folder.save_last(self.state.everything())
-        except SaveError as error:
-            if is_last_chance:
-                raise
-            yield self._save_failed(error)
-        else:
-            self.saved_step = self.progress.step
-            yield Saved(self.progress.step, path)
+            raise self._not_finite(f"after an update {broken} is not finite")
+        return self.saves.last(is_last_chance=is_last_chance)
 
-    def _limit(self) -> str | None:
-        """Why the training is over, or None while it is not."""
-        settings, progress = self.settings, self.progress
-        if self.total_steps is not None and progress.step >= self.total_steps:
-            return f"all {self.total_steps:,} steps are done"
-        if settings.max_minutes is not None and progress.seconds >= 60 * settings.max_minutes:
-            return f"{settings.max_minutes:g} minutes are over"
-        if settings.patience is not None and progress.evaluations_since_best >= settings.patience:
-            return f"no better validation {settings.monitor} in {settings.patience} evaluations"
-        return None
-
-    def _seconds_left(self) -> float | None:
-        settings, progress = self.settings, self.progress
-        left = []
-        if self.total_steps is not None:
-            left.append((self.total_steps - progress.step) * progress.seconds / progress.step)
-        if settings.max_minutes is not None:
-            left.append(max(0.0, 60 * settings.max_minutes - progress.seconds))
-        return min(left) if left else None
-
-    def _diagnosis(self, batch: Any, symptom: str) -> str:
-        details = diagnose(self.model, batch, self.state.carried)
-        kept = self.folder.last if self.folder.last.exists() else "none was written yet"
-        return (
-            f"step {self.progress.step + 1}: training went wrong and was stopped before it could"
-            f" spoil the checkpoints\n{symptom}\n{details}\nlast good checkpoint: {kept}\n"
-            "try a lower train.learning_rate or train.clip_norm, as in"
-            f" `{go_on(self.folder.path)} --set train.learning_rate="
-            f"{self.settings.learning_rate / 10:g}`"
-        )
+    def _not_finite(self, symptom: str) -> NotFiniteError:
+        batch = self.batches.batch(self.progress.step)
+        return NotFiniteError(went_wrong(self.state, batch, symptom))
 
 
 def _begin_from(
@@ -385,16 +287,6 @@ def _hint(wanted: str, backend: str) -> str | None:
     if wanted != "auto" or backend != "manual" or not kernel.why_not():
         return None
     return f"backend manual is used; fused, which is faster, is missing: {kernel.why_not()}"
-
-
-def _total_steps(settings: TrainConfig, steps_per_epoch: int) -> int | None:
-    """The updates after which max_steps or max_epochs ends the training, the first that does."""
-    limits = []
-    if settings.max_steps is not None:
-        limits.append(settings.max_steps)
-    if settings.max_epochs is not None:
-        limits.append(math.ceil(settings.max_epochs * steps_per_epoch))
-    return min(limits) if limits else None
 
 
 def _check_validation(settings: TrainConfig, data: Data) -> None:

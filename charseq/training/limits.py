@@ -1,0 +1,61 @@
+"""When a training is over, and how far it is."""
+
+import math
+from dataclasses import dataclass
+
+from charseq.config.schema.lm import LMTrainConfig
+from charseq.config.schema.seq2seq import Seq2SeqTrainConfig
+from charseq.training.state import Progress
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The first of max_steps, max_epochs, max_minutes and patience that is reached ends it.
+
+    Attributes:
+        total_steps: the updates after which max_steps or max_epochs does; None: neither is set.
+    """
+
+    settings: LMTrainConfig | Seq2SeqTrainConfig
+    total_steps: int | None
+
+    @classmethod
+    def of(cls, settings: LMTrainConfig | Seq2SeqTrainConfig, steps_per_epoch: int) -> "Limits":
+        limits = []
+        if settings.max_steps is not None:
+            limits.append(settings.max_steps)
+        if settings.max_epochs is not None:
+            limits.append(math.ceil(settings.max_epochs * steps_per_epoch))
+        return cls(settings, min(limits) if limits else None)
+
+    def reached(self, progress: Progress) -> str | None:
+        """Why the training is over, or None while it is not."""
+        settings = self.settings
+        if self.total_steps is not None and progress.step >= self.total_steps:
+            return f"all {self.total_steps:,} steps are done"
+        if settings.max_minutes is not None and progress.seconds >= 60 * settings.max_minutes:
+            return f"{settings.max_minutes:g} minutes are over"
+        if settings.patience is not None and progress.evaluations_since_best >= settings.patience:
+            return f"no better validation {settings.monitor} in {settings.patience} evaluations"
+        return None
+
+    def share_done(self, progress: Progress) -> float:
+        """Of what comes behind the warm-up, 0 to 1: by the step; and by the clock where it ends
+        the training, whichever is further on.
+        """
+        settings, done = self.settings, 0.0
+        if self.total_steps is not None:
+            length = max(1, self.total_steps - settings.warmup_steps)
+            done = (progress.step - settings.warmup_steps) / length
+        if settings.max_minutes is not None:
+            done = max(done, progress.seconds / (60 * settings.max_minutes))
+        return done
+
+    def seconds_left(self, progress: Progress) -> float | None:
+        """About how long it still takes; None where nobody knows."""
+        left = []
+        if self.total_steps is not None:
+            left.append((self.total_steps - progress.step) * progress.seconds / progress.step)
+        if self.settings.max_minutes is not None:
+            left.append(max(0.0, 60 * self.settings.max_minutes - progress.seconds))
+        return min(left) if left else None
