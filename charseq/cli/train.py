@@ -4,7 +4,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -58,7 +58,8 @@ def train(
 ) -> None:
     """Train a model as a configuration says; checkpoints and metrics go to the run's folder.
 
-    Ctrl-C finishes the step, saves, and says how to resume; twice leaves at once. A run is
+    Ctrl-C finishes the step, saves, and says how to resume; twice leaves at once, as it does
+    before the first step. A run is
     resumed by its folder, with the settings it has; --set changes those that may change.
 
     Example: charseq train configs/dates.yaml --set train.max_steps=5000
@@ -89,9 +90,14 @@ def _train(
     stopped: Stopped | None = None
     with _stop_flag(console) as stop, display.live():
         events = loop.train(
-            settings, run=folder, resume=resume, device=device, should_stop=lambda: bool(stop)
+            settings,
+            run=folder,
+            resume=resume,
+            device=device,
+            should_stop=lambda: bool(stop.signals),
         )
         for event in events:
+            stop.is_training = True
             display.show(event)
             if isinstance(event, Stopped):
                 stopped = event
@@ -110,7 +116,7 @@ def _train(
         if device != "auto":
             again += ["--device", device]
         console.print(f"go on with: {command_line(*again)}", markup=False, soft_wrap=True)
-        raise typer.Exit(EXIT_CODES[stop[0]])
+        raise typer.Exit(EXIT_CODES[stop.signals[0]])
 
 
 def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path]:
@@ -139,25 +145,34 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
     return config, settings
 
 
+@dataclass
+class _Stop:
+    """What the person has said: the signals so far."""
+
+    signals: list[int] = field(default_factory=list)
+    is_training: bool = False  # before, there is nothing to save: the data are read
+
+
 @contextmanager
-def _stop_flag(console: "Console") -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one leaves at once.
+def _stop_flag(console: "Console") -> Iterator[_Stop]:
+    """Notes Ctrl-C, SIGTERM and SIGHUP; before the training has begun the first leaves at once,
+    then the second.
 
     A signal that this process was told to ignore, as nohup does, stays ignored.
     """
-    signals: list[int] = []
+    stop = _Stop()
     usual = {n: signal.getsignal(n) for n in EXIT_CODES if signal.getsignal(n) != signal.SIG_IGN}
 
     def note(number: int, _: FrameType | None) -> None:
-        signals.append(number)
-        if len(signals) > 1:
+        stop.signals.append(number)
+        if len(stop.signals) > 1 or not stop.is_training:
             raise SystemExit(EXIT_CODES[number])
         console.print("stopping after this step; once more leaves at once", style="yellow")
 
     for number in usual:
         signal.signal(number, note)
     try:
-        yield signals
+        yield stop
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)

@@ -7,6 +7,9 @@ from charseq.config.schema.lm import LMTrainConfig
 from charseq.config.schema.seq2seq import Seq2SeqTrainConfig
 from charseq.training.state import Progress
 
+GRACE = 0.1  # of max_minutes, for the evaluation at its end
+LEAST_GRACE = 5.0  # seconds of it
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -38,6 +41,13 @@ class Limits:
         if settings.patience is not None and progress.evaluations_since_best >= settings.patience:
             return f"no better validation {settings.monitor} in {settings.patience} evaluations"
         return None
+
+    def is_long_over(self, seconds: float) -> bool:
+        """Whether max_minutes have been over for so long that an evaluation is to be given up."""
+        minutes = self.settings.max_minutes
+        if minutes is None:
+            return False
+        return seconds >= 60 * minutes + max(LEAST_GRACE, GRACE * 60 * minutes)
 
     def share_done(self, progress: Progress) -> float:
         """Of what comes behind the warm-up, 0 to 1: by the step; and by the clock where it ends

@@ -20,6 +20,7 @@ from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
 from charseq.models.build import AnyVocab, Data, load_data, make_batches
 from charseq.models.init_from import Origin, read_origin
+from charseq.training.best import keep_if_best
 from charseq.training.diagnose import diverged, divergence, went_wrong
 from charseq.training.events import (
     Evaluated,
@@ -53,7 +54,8 @@ def train(
     """Train a model and yield what happens; the results are in the folder ``run``.
 
     ``resume`` goes on with what the folder holds, or starts where it holds nothing. ``should_stop``
-    is asked after every step; once it says True the run is saved and ends. torch's global random
+    is asked after every step, and between the batches of an evaluation, which is given up then and
+    made when the run goes on; once it says True the run is saved and ends. torch's global random
     generators are seeded, and belong to the training until it ends; malloc keeps what it frees from
     then on (``speed.py``).
 
@@ -66,9 +68,13 @@ def train(
     origin, known = _begin_from(config, Path(run), resume=resume)
     data = load_data(config, known=known)
     with open_run(Path(run), resume=resume) as folder, fast_products(target):
-        training = _Training(config, data, folder, target, origin, resume=resume)
+        training = _Training(config, data, folder, target, origin, should_stop, resume=resume)
         yield training.started
-        yield from training.steps(should_stop)
+        yield from training.steps()
+
+
+class _GivenUpError(Exception):
+    """An evaluation was ended before its end."""
 
 
 class _Training:
@@ -81,6 +87,7 @@ class _Training:
         folder: RunFolder,
         device: torch.device,
         origin: Origin | None,
+        should_stop: Callable[[], bool],
         *,
         resume: bool,
     ) -> None:
@@ -88,6 +95,7 @@ class _Training:
         self.config = config
         self.settings = config.train
         self.folder = folder
+        self.should_stop = should_stop
         self.data = data
         self.batches = make_batches(config, data)
         self.limits = Limits.of(config.train, self.batches.steps_per_epoch)
@@ -119,14 +127,16 @@ class _Training:
             hint=_hint(config.model.backend, self.model.backend),
         )
 
-    def steps(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
+    def steps(self) -> Iterator[Event]:
         """Step, log, evaluate, save, until a limit is reached or somebody says stop."""
         finished = False
         while not finished:
             try:
-                while (reason := self.limits.reached(self.progress)) is None and not should_stop():
+                while (reason := self.limits.reached(self.progress)) is None:
+                    if self.should_stop():
+                        break
                     yield from self._step_and_what_follows()
-                if reason is not None and self.progress.evaluated_step != self.progress.step:
+                if reason is not None and self._is_unscored():
                     yield from self._evaluate()
                     self.saves.step = None
                 if self.saves.step != self.progress.step:
@@ -135,6 +145,8 @@ class _Training:
             except NotFiniteError as error:
                 yield self.saves.log(roll_back(self.state, self.folder, error))
                 yield self._save()
+        if reason is not None and self._is_unscored():
+            reason = None if self.should_stop() else f"{reason}, and no time to evaluate was left"
         progress = self.progress
         yield Stopped(
             step=progress.step,
@@ -151,19 +163,27 @@ class _Training:
         return self.state.progress
 
     def _step_and_what_follows(self) -> Iterator[Event]:
-        settings, progress = self.settings, self.progress
-        loss, gradient_norm = self._step()
+        settings, step = self.settings, self.progress.step
+        if not self._is_unscored() or step == 0 or step % settings.eval_every != 0:
+            yield from self._step()
+            step += 1
+        # else the last session was stopped in the evaluation of this step
+        if step % settings.eval_every == 0:
+            yield from self._evaluate()
+        if step % settings.save_every == 0:
+            yield self._save()
+
+    def _step(self) -> Iterator[Event]:
+        progress = self.progress
+        loss, gradient_norm = self._update()
         usual = progress.usual.loss
         if progress.usual.is_spike(loss):
             yield self.saves.log(Spike(progress.step, loss, usual))
-        if progress.step % settings.log_every == 0 or self.limits.reached(progress) is not None:
+        is_last = self.limits.reached(progress) is not None
+        if progress.step % self.settings.log_every == 0 or is_last:
             yield self.saves.log(self._since_last_line(gradient_norm))
-        if progress.step % settings.eval_every == 0:
-            yield from self._evaluate()
-        if progress.step % settings.save_every == 0:
-            yield self._save()
 
-    def _step(self) -> tuple[float, float]:
+    def _update(self) -> tuple[float, float]:
         """One update. Returns its loss, in nats per symbol, and the norm of its gradient."""
         progress = self.progress
         began = time.perf_counter()
@@ -201,45 +221,45 @@ class _Training:
         return event
 
     def _evaluate(self) -> Iterator[Event]:
-        """Score the validation data, where there is any, and keep the best weights."""
-        settings, progress = self.settings, self.progress
-        loss = self._loss_since_evaluation()
+        """Score the validation data, where there is any, and keep the best weights.
+
+        Somebody who says stop, or the clock, may end it before: then nothing has changed, and the
+        same evaluation is due when the training goes on.
+        """
+        progress, average, failed = self.progress, self.state.average, None
         if len(self.data.valid) == 0:
+            self._loss_since_evaluation()
             return
-        failed: SaveFailed | None = None
-        average = self.state.average
         with average.applied(self.model) if average else nullcontext():
-            score = validate(self.model, self.data, self.config)
+            try:
+                score = validate(self.model, self.data, self.config, between=self._look_up)
+            except _GivenUpError:
+                return
+            finally:
+                progress.seconds = time.perf_counter() - self.began
             if not math.isfinite(score.nats):
                 raise self._not_finite(f"the validation loss is {score.nats}")
-            value = list(score.monitored(settings.monitor))
-            is_better = is_best = progress.best_value is None or value < progress.best_value
-            progress.evaluated_step = progress.step
-            if is_better:
-                before = vars(progress).copy()
-                progress.best_value, progress.best_step = value, progress.step
-                progress.monitor = settings.monitor
-                progress.best_score = score.summary()
-                progress.evaluations_since_best = 0
-                if failed := self.saves.best():  # the best is what best.safetensors holds
-                    vars(progress).update(before)
-                    is_best = False
-            else:
-                progress.evaluations_since_best += 1
+            is_best, failed = keep_if_best(self.state, score, self.saves)
         if failed:
             yield failed
-        patient = progress.evaluations_since_best % settings.decay_patience != 0
-        if settings.schedule == "plateau" and not is_better and not patient:
-            progress.plateau_factor *= settings.decay
-        progress.seconds = time.perf_counter() - self.began
         event = Evaluated(
             step=progress.step,
             score=score,
             is_best=is_best,
-            diverged=diverged(loss, self.model.vocab_size),
+            diverged=diverged(self._loss_since_evaluation(), self.model.vocab_size),
             seconds=progress.seconds,
         )
         yield self.saves.log(event)
+
+    def _look_up(self) -> None:
+        """Between two batches of an evaluation: whether it is to be given up."""
+        seconds = time.perf_counter() - self.began
+        if self.should_stop() or self.limits.is_long_over(seconds):
+            raise _GivenUpError
+
+    def _is_unscored(self) -> bool:
+        progress = self.progress
+        return len(self.data.valid) > 0 and progress.evaluated_step != progress.step
 
     def _loss_since_evaluation(self) -> float:
         """The mean training loss since the last evaluation, or 0; the worst of these is kept."""

@@ -1,9 +1,12 @@
-"""A small training of a text, for the tests of what goes wrong with one."""
+"""A small training of a text, for the tests of what goes wrong with one; when any is stopped."""
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from charseq.config import config_from_json
 from charseq.config.schema import LMConfig
@@ -43,3 +46,16 @@ def run(config: LMConfig, folder: Path, **options: Any) -> list[Event]:
 
 def log_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    """A ``should_stop`` that says so once that many updates have been made."""
+    made: list[object] = []
+    hook = register_optimizer_step_post_hook(lambda *_: made.append(None))
+
+    def should_stop() -> bool:
+        if len(made) >= steps:
+            hook.remove()
+        return len(made) >= steps
+
+    return should_stop

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,61 @@ def test_told_to_stop_it_saves_and_says_how_to_go_on(
     assert log_of(tmp_path / "runs/long")[-1]["step"] == progress["step"] > 0
 
 
+def test_told_to_stop_in_a_long_evaluation_it_gives_that_up(tmp_path: Path) -> None:
+    config = json.loads(Path(long_config(tmp_path)).read_text())
+    (tmp_path / "valid.txt").write_text("hot cold. day night. " * 200_000)
+    config["data"]["valid_text"] = str(tmp_path / "valid.txt")
+    config["train"]["eval_every"] = 1
+    (tmp_path / "long.yaml").write_text(json.dumps(config))
+    with start(tmp_path, "long.yaml") as process:
+        wait_for_a_step(process)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        began = time.perf_counter()
+        process.communicate(timeout=60)
+        assert time.perf_counter() - began < 5
+    assert process.returncode == 130
+    progress = read_checkpoint(tmp_path / "runs/long/last.safetensors").extra["progress"]
+    assert (progress["step"], progress["evaluated_step"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_told_to_stop_while_the_text_is_encoded_it_leaves_at_once(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    (tmp_path / "text.txt").write_text("hot cold. day night. " * 400_000)  # sixteen chunks
+    program = (
+        "import sys, time\n"
+        "from charseq.text.vocab import Vocab\n"
+        "encode = Vocab.encode\n"
+        "def slowly(*arguments, **options):\n"
+        "    print('encoding', flush=True)\n"
+        "    time.sleep(2)\n"
+        "    return encode(*arguments, **options)\n"
+        "Vocab.encode = slowly\n"
+        "from charseq.cli.app import main\n"
+        f"sys.argv = ['charseq', 'train', {long_config(tmp_path)!r}]\n"
+        "main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=usual_signals,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "encoding\n"
+        process.send_signal(number)
+        began = time.perf_counter()
+        said, errors = process.communicate(timeout=60)
+        assert time.perf_counter() - began < 2
+    assert (process.returncode, said, errors) == (code, "", "")
+    assert not (tmp_path / "runs").exists()
+    assert [path.suffix for path in (tmp_path / "cache" / "encoded").iterdir()] == [".lock"]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_told_twice_it_leaves_at_once(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """In the middle of a save that takes forever: nothing of it is left, nor a traceback."""
@@ -167,17 +223,28 @@ def test_whoever_reads_beside_a_training_reads_a_whole_checkpoint(tmp_path: Path
     assert len({step for name, step in seen if name == "last"}) > 10
 
 
-def test_the_same_seed_gives_the_same_bits_in_every_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["lm", "seq2seq"])
+def test_the_same_seed_gives_the_same_bits_in_every_process(tmp_path: Path, task: str) -> None:
     """Sets and dictionaries in another order make no difference."""
-    config = tmp_path / "short.yaml"
-    config.write_text(json.dumps(settings(tmp_path, max_steps=12).model_dump()))
-    for seed in ("0", "1", "424242"):
-        process = start(tmp_path, str(config), "--run", seed, "--quiet", seed=seed)
+    config = settings(tmp_path, max_steps=12).model_dump()
+    if task == "seq2seq":
+        rows = [f"{number:b}\tN;{number % 3}\t{number:x}" for number in range(60)]
+        (tmp_path / "pairs.tsv").write_text("\n".join(rows))
+        columns = {"features_column": 2, "target_column": 3}
+        config = {
+            "task": task,
+            "data": {"train": str(tmp_path / "pairs.tsv"), **columns},
+            "model": {"hidden_size": 8, "dropout": 0.2, "copy": True},
+            "train": {"max_steps": 12, "batch_size": 4, "scheduled_sampling": 0.2},
+        }
+    (tmp_path / "short.yaml").write_text(json.dumps(config))
+    seeds = ("0", "1", "424242")
+    for seed in seeds:
+        process = start(tmp_path, "short.yaml", "--run", seed, "--quiet", seed=seed)
         said, _ = process.communicate(timeout=60)
         assert (process.returncode, said) == (0, "")
     first, *others = (
-        read_checkpoint(tmp_path / seed / "last.safetensors").tensors
-        for seed in ("0", "1", "424242")
+        read_checkpoint(tmp_path / seed / "last.safetensors").tensors for seed in seeds
     )
     for other in others:
         assert list(first) == list(other)
