@@ -2,9 +2,9 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -87,17 +87,18 @@ def _train(
 
     console = Console(stderr=as_json, quiet=quiet, highlight=False)
     display = TrainingDisplay(console)
-    stopped: Stopped | None = None
-    with _stop_flag(console) as stop, display.live():
+    started, stopped = False, None
+    # Before the first step there is nothing to save: to read a large text takes a while.
+    with _stop_flag(console, lambda: not started) as stop, display.live():
         events = loop.train(
             settings,
             run=folder,
             resume=resume,
             device=device,
-            should_stop=lambda: bool(stop.signals),
+            should_stop=lambda: bool(stop),
         )
         for event in events:
-            stop.is_training = True
+            started = True
             display.show(event)
             if isinstance(event, Stopped):
                 stopped = event
@@ -116,7 +117,7 @@ def _train(
         if device != "auto":
             again += ["--device", device]
         console.print(f"go on with: {command_line(*again)}", markup=False, soft_wrap=True)
-        raise typer.Exit(EXIT_CODES[stop.signals[0]])
+        raise typer.Exit(EXIT_CODES[stop[0]])
 
 
 def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path]:
@@ -145,34 +146,28 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
     return config, settings
 
 
-@dataclass
-class _Stop:
-    """What the person has said: the signals so far."""
-
-    signals: list[int] = field(default_factory=list)
-    is_training: bool = False  # before, there is nothing to save: the data are read
-
-
 @contextmanager
-def _stop_flag(console: "Console") -> Iterator[_Stop]:
-    """Notes Ctrl-C, SIGTERM and SIGHUP; before the training has begun the first leaves at once,
-    then the second.
+def _stop_flag(
+    console: "Console", may_leave: Callable[[], bool] = lambda: False
+) -> Iterator[list[int]]:
+    """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one leaves at once.
 
-    A signal that this process was told to ignore, as nohup does, stays ignored.
+    The first does too while ``may_leave`` says so. A signal that this process was told to ignore,
+    as nohup does, stays ignored.
     """
-    stop = _Stop()
+    signals: list[int] = []
     usual = {n: signal.getsignal(n) for n in EXIT_CODES if signal.getsignal(n) != signal.SIG_IGN}
 
     def note(number: int, _: FrameType | None) -> None:
-        stop.signals.append(number)
-        if len(stop.signals) > 1 or not stop.is_training:
+        signals.append(number)
+        if len(signals) > 1 or may_leave():
             raise SystemExit(EXIT_CODES[number])
         console.print("stopping after this step; once more leaves at once", style="yellow")
 
     for number in usual:
         signal.signal(number, note)
     try:
-        yield stop
+        yield signals
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)

@@ -5,6 +5,7 @@ A byte-order mark at the start is dropped. No chunk ends between the CR and the 
 
 import codecs
 import hashlib
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -98,6 +99,18 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def file_bytes(path: Path) -> bytes:
+    """All bytes of a file. Raises CharseqError when it cannot be read."""
+    return b"".join(_raw(path, CHUNK_BYTES))
+
+
+def changed(path: Path) -> CharseqError:
+    """The error for a file that is not what it was a moment ago."""
+    return CharseqError(
+        f"{_name(path)}: changed while it was read; start again when nothing writes to it"
+    )
+
+
 def _convert(text: str, newlines: Newlines) -> str:
     if newlines == "keep" or "\r" not in text:  # one character is found much faster than two
         return text
@@ -152,16 +165,32 @@ def _raw(path: Path, chunk_bytes: int) -> Iterator[bytes]:
         raise CharseqError(f"{_name(path)}: there is no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unreadable(path, error) from None
+    _check_regular(path, mode)
+    total = 0
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            before = os.fstat(file.fileno())
+            _check_regular(path, before.st_mode)  # another may have taken its place
+            while data := file.read(chunk_bytes):
+                total += len(data)
+                # What grows as fast as it is read would never end.
+                if total > before.st_size != os.fstat(file.fileno()).st_size:
+                    raise changed(path)
+                yield data
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _check_regular(path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
         raise CharseqError(f"{_name(path)}: is a folder; name a text file in it")
     if not stat.S_ISREG(mode):
         raise CharseqError(f"{_name(path)}: is not a regular file; save the text to a file first")
-    try:
-        with path.open("rb") as file:
-            while data := file.read(chunk_bytes):
-                yield data
-    except OSError as error:
-        raise _unreadable(path, error) from None
+
+
+def _open_at_once(name: str, flags: int) -> int:
+    """A pipe that has just taken the place of a file would otherwise wait for a writer."""
+    return os.open(name, flags | os.O_NONBLOCK)
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> CharseqError:

@@ -1,46 +1,64 @@
-"""When a training is over, and how far it is."""
+"""When a training is over: the same answer in the loop and for whoever looks at its folder."""
 
 import math
 from dataclasses import dataclass
 
 from charseq.config.schema.lm import LMTrainConfig
 from charseq.config.schema.seq2seq import Seq2SeqTrainConfig
+from charseq.config.schema.shared import TrainConfig
 from charseq.training.state import Progress
 
 GRACE = 0.1  # of max_minutes, for the evaluation at its end
 LEAST_GRACE = 5.0  # seconds of it
 
 
+def total_steps(settings: TrainConfig, steps_per_epoch: int | None) -> int | None:
+    """The updates after which max_steps or max_epochs ends the training, the first that does.
+
+    None where the clock decides, or where nobody knows yet how many steps an epoch has.
+    """
+    limits = []
+    if settings.max_steps is not None:
+        limits.append(settings.max_steps)
+    if settings.max_epochs is not None and steps_per_epoch is not None:
+        limits.append(math.ceil(settings.max_epochs * steps_per_epoch))
+    return min(limits) if limits else None
+
+
+def why_over(
+    settings: LMTrainConfig | Seq2SeqTrainConfig,
+    total: int | None,
+    *,
+    step: int,
+    seconds: float,
+    evaluations_since_best: int,
+) -> str | None:
+    """Why a training that has come so far is over, or None while it is not."""
+    if total is not None and step >= total:
+        return f"all {total:,} steps are done"
+    if settings.max_minutes is not None and seconds >= 60 * settings.max_minutes:
+        return f"{settings.max_minutes:g} minutes are over"
+    if settings.patience is not None and evaluations_since_best >= settings.patience:
+        return f"no better validation {settings.monitor} in {settings.patience} evaluations"
+    return None
+
+
 @dataclass(frozen=True)
 class Limits:
-    """The first of max_steps, max_epochs, max_minutes and patience that is reached ends it.
-
-    Attributes:
-        total_steps: the updates after which max_steps or max_epochs does; None: neither is set.
-    """
+    """What ends a training, and how far it is; ``total_steps`` as above."""
 
     settings: LMTrainConfig | Seq2SeqTrainConfig
     total_steps: int | None
 
-    @classmethod
-    def of(cls, settings: LMTrainConfig | Seq2SeqTrainConfig, steps_per_epoch: int) -> "Limits":
-        limits = []
-        if settings.max_steps is not None:
-            limits.append(settings.max_steps)
-        if settings.max_epochs is not None:
-            limits.append(math.ceil(settings.max_epochs * steps_per_epoch))
-        return cls(settings, min(limits) if limits else None)
-
     def reached(self, progress: Progress) -> str | None:
         """Why the training is over, or None while it is not."""
-        settings = self.settings
-        if self.total_steps is not None and progress.step >= self.total_steps:
-            return f"all {self.total_steps:,} steps are done"
-        if settings.max_minutes is not None and progress.seconds >= 60 * settings.max_minutes:
-            return f"{settings.max_minutes:g} minutes are over"
-        if settings.patience is not None and progress.evaluations_since_best >= settings.patience:
-            return f"no better validation {settings.monitor} in {settings.patience} evaluations"
-        return None
+        return why_over(
+            self.settings,
+            self.total_steps,
+            step=progress.step,
+            seconds=progress.seconds,
+            evaluations_since_best=progress.evaluations_since_best,
+        )
 
     def is_long_over(self, seconds: float) -> bool:
         """Whether max_minutes have been over for so long that an evaluation is to be given up."""

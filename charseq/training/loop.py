@@ -32,7 +32,7 @@ from charseq.training.events import (
     Step,
     Stopped,
 )
-from charseq.training.limits import Limits
+from charseq.training.limits import Limits, total_steps
 from charseq.training.optim import learning_rate
 from charseq.training.precision import use_precision
 from charseq.training.rollback import learning_rate_factor, roll_back
@@ -98,7 +98,7 @@ class _Training:
         self.should_stop = should_stop
         self.data = data
         self.batches = make_batches(config, data)
-        self.limits = Limits.of(config.train, self.batches.steps_per_epoch)
+        self.limits = Limits(config.train, total_steps(config.train, self.batches.steps_per_epoch))
         _check_validation(config.train, data)
 
         self.state = TrainingState(config, data.vocab, data.fingerprint, device, origin)
