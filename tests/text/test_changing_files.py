@@ -85,13 +85,12 @@ def test_a_stranger_that_is_gone_again_is_a_change_too(
     path = tmp_path / "text.txt"
     path.write_text(GOOD)
     passes = iter([OTHER, GOOD])
-    chunks = encode.read_chunks
 
     def changing(*arguments: object, **options: object) -> object:
         path.write_text(next(passes))
-        return chunks(*arguments, **options)  # type: ignore[arg-type]
+        return read_chunks(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(encode, "read_chunks", changing)
+    monkeypatch.setattr("charseq.text.encode.read_chunks", changing)
     with pytest.raises(CharseqError, match=CHANGED):
         load_corpus(TextDataConfig(text=str(path)))
 
