@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -21,6 +21,7 @@ Newlines = Literal["keep", "unix"]
 Item = TypeVar("Item")
 
 CHUNK_BYTES = 1 << 19  # small enough that what is made of a chunk stays in the processor's caches
+LOOKED_AT = 8 << 20  # bytes of a text that nobody waits for
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -89,6 +90,16 @@ def beside(items: Iterable[Item], work: Callable[[Item], object]) -> Iterator[It
             yield item
         if working is not None:
             working.result()
+
+
+def look(path: Path, errors: Errors = "raise") -> None:
+    """Read the beginning of a text, to say soon what is wrong with it. Raises as ``read_chunks``.
+
+    Args:
+        errors: as in ``read_chunks``.
+    """
+    for _ in islice(read_chunks(path, errors=errors), LOOKED_AT // CHUNK_BYTES):
+        pass
 
 
 def file_sha256(path: Path) -> str:
