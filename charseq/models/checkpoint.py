@@ -73,8 +73,13 @@ class Checkpoint:
         return weights
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the file whole or not at all: temporary file, fsync, rename, fsync of the folder."""
+def write_checkpoint(path: Path, checkpoint: Checkpoint, called: Path | None = None) -> None:
+    """Write the file whole or not at all: temporary file, fsync, rename, fsync of the folder.
+
+    Raises:
+        SaveError: it cannot be written; the file is ``called`` something else where it is to get
+            another name.
+    """
     header = {
         "format_version": FORMAT_VERSION,
         "config": config_to_json(checkpoint.config),
@@ -96,7 +101,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        name = escape(str(path))
+        name = escape(str(called or path))
         raise SaveError(f"{name}: the checkpoint cannot be written: {error.strerror}") from error
     finally:  # Ctrl-C too leaves nothing behind
         with suppress(OSError):

@@ -54,13 +54,11 @@ class Saves:
         try:
             path = self.folder.save_last(self.state.everything())
         except SaveError as error:
-            if is_last_chance:
-                raise
-            return self._failed(error)
+            return self._failed(error, is_last_chance=is_last_chance)
         self.step = self.state.progress.step
         return Saved(self.step, path)
 
-    def _failed(self, error: SaveError) -> SaveFailed:
-        if not self.goes_on:
-            raise error
-        return SaveFailed(self.state.progress.step, str(error))
+    def _failed(self, error: SaveError, *, is_last_chance: bool = False) -> SaveFailed:
+        if is_last_chance or not self.goes_on:
+            raise SaveError(error.why, self.folder.advice) from error
+        return SaveFailed(self.state.progress.step, error.why)

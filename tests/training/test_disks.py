@@ -52,7 +52,10 @@ def test_a_full_disk_ends_the_training_and_leaves_every_checkpoint(tmp_path: Pat
     with no_file_above(size - 100), pytest.raises(SaveError) as caught:
         run(settings(tmp_path), tmp_path / "run", resume=True)
     assert caught.value.exit_code == 2
-    assert "the checkpoint cannot be written: File too large" in str(caught.value)
+    assert str(caught.value) == (
+        f"{tmp_path}/run/last.safetensors: the checkpoint cannot be written: File too large;"
+        f" the checkpoints there are whole: make room, then `charseq train {tmp_path}/run --resume`"
+    )
     after = contents(tmp_path / "run")
     for name in ("last.safetensors", "previous.safetensors", "best.safetensors"):
         assert after[name] == before[name]
@@ -75,8 +78,11 @@ def test_a_training_may_go_on_and_saves_once_there_is_room(tmp_path: Path) -> No
         if isinstance(event, Step) and event.step == 25:
             limit.__exit__(None, None, None)
         events.append(event)
-    failed = [event.step for event in events if isinstance(event, SaveFailed)]
-    assert failed == [10, 20]  # best of 20 is small enough
+    failed = [event for event in events if isinstance(event, SaveFailed)]
+    assert [event.step for event in failed] == [10, 20]  # best of 20 is small enough
+    assert failed[0].why.endswith(
+        "/last.safetensors: the checkpoint cannot be written: File too large"
+    )
     assert [event.step for event in events if isinstance(event, Saved)] == [30, 40]
     whole, found = (
         read_checkpoint(tmp_path / name / "last.safetensors").tensors for name in ("whole", "run")
