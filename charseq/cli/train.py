@@ -66,11 +66,11 @@ def train(
 
     Example: charseq train runs/dates --resume --set train.max_steps=8000
     """
-    from charseq.config import load_config
-
-    folder, file = _of_run(config, run, resume=resume)
-    settings = load_config(file, overrides or ())
     with quiet_interrupt():
+        from charseq.config import load_config
+
+        folder, file = _of_run(config, run, resume=resume)
+        settings = load_config(file, overrides or ())
         _train(settings, folder, resume=resume, device=device, quiet=quiet, as_json=as_json)
 
 
