@@ -48,8 +48,11 @@ class RunFolder:
 
     def claim(self) -> None:
         """Note who trains here, for the message to whoever tries next."""
+        note = self.path / ".pid"
         with self._writing():
-            (self.path / ".pid").write_text(str(os.getpid()))
+            note.unlink(missing_ok=True)  # in a folder from a stranger it may link to anything
+            with note.open("x") as file:
+                file.write(str(os.getpid()))
 
     def start(self, config: Config, step: int, rollbacks: int) -> None:
         """Write the configuration, and cut the log back to what happened up to ``step``."""
@@ -160,7 +163,8 @@ class RunFolder:
                         return checkpoint, None
                     return checkpoint, f"{problems[0]}; going on from {path.name}"
         if problems:
-            raise problems[-1]
+            what = "\n".join(map(str, problems))
+            raise CheckpointError(f"{what}\nthere is no other to go on from; train anew with --run")
         return None, None
 
 

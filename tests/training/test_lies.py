@@ -1,11 +1,13 @@
-"""Checkpoints that lie: their checksum is right, as whoever makes one can have it."""
+"""Checkpoints and run folders that lie: a checksum is right, as whoever makes one can have it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from small_runs import run, settings
 
+from charseq.errors import CharseqError
 from charseq.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 
 
@@ -34,6 +36,22 @@ def test_only_what_fits_goes_into_a_training(
     write_checkpoint(last, Checkpoint(good.config, good.vocab, good.tensors | change, good.extra))
     with pytest.raises(CheckpointError, match=message):
         run(settings(tmp_path), tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    "name", [".pid", ".lock", ".new.tmp", ".config.yaml.tmp", "metrics.jsonl", "last.safetensors"]
+)
+def test_a_link_in_a_run_folder_leads_nowhere(tmp_path: Path, name: str) -> None:
+    """A folder from a stranger: what a file of it points to is not written to."""
+    run(settings(tmp_path, max_steps=5), tmp_path / "run")
+    file, precious = tmp_path / "run" / name, tmp_path / "precious"
+    precious.write_bytes(file.read_bytes() if file.exists() else b"mine")
+    before = precious.read_bytes()
+    file.unlink(missing_ok=True)
+    file.symlink_to(precious)
+    with suppress(CharseqError):  # of the lock
+        run(settings(tmp_path), tmp_path / "run", resume=True)
+    assert precious.read_bytes() == before
 
 
 @pytest.mark.parametrize("progress", [None, [], {"step": "many"}, {"lies": 1}, {"best_value": 3}])

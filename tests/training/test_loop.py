@@ -262,6 +262,19 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_previous(text: Path, tmp_pa
     )
 
 
+def test_where_every_checkpoint_is_damaged_each_is_named(text: Path, tmp_path: Path) -> None:
+    run(settings(text), tmp_path / "run")
+    for name in ("last", "previous"):
+        path = tmp_path / "run" / f"{name}.safetensors"
+        path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(CharseqError) as caught:
+        run(settings(text), tmp_path / "run", resume=True)
+    last, previous, advice = str(caught.value).splitlines()
+    assert "last.safetensors: " in last
+    assert "previous.safetensors: " in previous
+    assert advice == "there is no other to go on from; train anew with --run"
+
+
 def test_an_average_that_begins_late_begins_with_the_weights_as_they_are(
     text: Path, tmp_path: Path
 ) -> None:
