@@ -7,6 +7,8 @@
     kills     200 trainings of each task's small configuration die by SIGKILL, most of them inside a
               save that is stretched for that; each goes on by `charseq train --resume`
     damage    1,000 flipped bits, 200 truncations, 200 overwritten blocks, and files of other kinds
+    disks     a small tmpfs that is full, then not; one that is read-only. Where mounts are not
+              allowed that is said, and nothing tried
     fuzz      100,000 configurations and checkpoints: only a CharseqError may come out
     soak      100,000 steps and 1,000 saves: memory, file handles, temporary files
 
@@ -84,6 +86,14 @@ def damage(folder: Path, share: float, seed: int) -> list[dict[str, Any]]:
     return [*rows, {"what": "bounds", **bounds, "ok": found.slowest < 1 and found.megabytes < 100}]
 
 
+def disks(folder: Path, share: float, seed: int) -> list[dict[str, Any]]:  # noqa: ARG001
+    from torture_disks import disks
+
+    place = folder / "disk"
+    place.mkdir()
+    return disks(small_configs(folder)["language model"], place)
+
+
 def fuzz(folder: Path, share: float, seed: int) -> list[dict[str, Any]]:
     from torture_fuzz import fuzz_bytes, fuzz_configs, fuzz_meanings
 
@@ -117,6 +127,7 @@ def soak(folder: Path, share: float, seed: int) -> list[dict[str, Any]]:  # noqa
 PARTS: dict[str, Callable[[Path, float, int], list[dict[str, Any]]]] = {
     "kills": kills,
     "damage": damage,
+    "disks": disks,
     "fuzz": fuzz,
     "soak": soak,
 }
@@ -191,6 +202,8 @@ def show(results: dict[str, list[dict[str, Any]]]) -> bool:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"
 
 

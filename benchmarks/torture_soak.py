@@ -43,14 +43,14 @@ def soak(text: Path, folder: Path, steps: int, saves: int) -> Soak:
         where="the soak",
     )
     result = Soak(steps=steps)
-    sizes: list[tuple[int, float]] = []
+    sizes = np.ones((saves + 1, 2))  # steps and kilobytes; written to already, so it grows no more
     for event in train(config, run=folder):
         if isinstance(event, Saved):
+            sizes[result.saves] = event.step, resident_kilobytes()
             result.saves += 1
-            sizes.append((event.step, resident_kilobytes()))
             result.handles = len(list(Path("/proc/self/fd").iterdir()))
             result.handles_at_first = result.handles_at_first or result.handles
-    later = np.array(sizes[len(sizes) // 2 :])
+    later = sizes[result.saves // 2 : result.saves]
     if len(later) > 1:
         result.kilobytes_per_1000_steps = float(1000 * np.polyfit(later[:, 0], later[:, 1], 1)[0])
     result.resident_megabytes = resident_kilobytes() / 1024

@@ -23,7 +23,11 @@ class ConfigError(CharseqError):
 
 
 class SaveError(CharseqError):
-    """A file of a run could not be written; what stood there before is whole."""
+    """A file of a run could not be written, ``why``; what stood there before is whole."""
+
+    def __init__(self, why: str, advice: str = "") -> None:
+        super().__init__("; ".join(filter(None, (why, advice))))
+        self.why = why
 
 
 class NotFiniteError(CharseqError):

@@ -86,9 +86,9 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
     from charseq.text.characters import escape
     from charseq.text.datasets import PREFIX, find_files
     from charseq.text.pair_look import first_lines, missing_columns
-    from charseq.text.read import expand, read_chunks
+    from charseq.text.read import expand, look
 
-    for key in ("text", "train", "valid", "test"):
+    for key in ("text", "valid_text", "test_text", "train", "valid", "test"):
         name = getattr(config.data, key, None)
         if name is None:
             continue
@@ -100,7 +100,7 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
                 for setting, why in missing_columns(first_lines(path), config.data):
                     yield f"data.{setting}", f"{escape(name)}: {why}"
             else:
-                next(read_chunks(path, errors="replace", chunk_bytes=1))
+                look(path, config.data.errors)
         except CharseqError as error:
             yield f"data.{key}", str(error)
     if config.train.init_from is not None:

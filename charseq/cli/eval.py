@@ -145,7 +145,6 @@ def evaluate(
     Example: charseq eval runs/stdlib --data other.py
     """
     with quiet_interrupt():
-        from charseq.cli.eval_own_data import with_own_data
         from charseq.inference.load import load
         from charseq.inference.trained_lm import TrainedLanguageModel
 
@@ -167,8 +166,6 @@ def evaluate(
                 },
                 "is for models of pairs; this run is a language model",
             )
-            named = any(one is not None for one in (source, data, text))
-            trained = with_own_data(trained, run, data, is_named=named)
             request = TextRequest(source, data, text, part, window, policy, as_json)
             evaluate_text(trained, request)
             return
@@ -178,7 +175,6 @@ def evaluate(
             {"--text": text, "--window": window},
             "is for language models; this run converts pairs, which --data FILE names",
         )
-        trained = with_own_data(trained, run, data, is_named=(source or data) is not None)
         pairs = PairRequest(
             argument=source,
             data=data,

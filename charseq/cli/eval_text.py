@@ -60,11 +60,6 @@ def evaluate_text(trained: "TrainedLanguageModel", request: TextRequest) -> None
         costs = _by_character(trained, request.text, policy)
     elif request.data is not None or request.source is not None:
         ids = _encode(trained, request.data or STANDARD_INPUT, policy)
-    elif request.split == "train":
-        from charseq.text.corpus import load_corpus
-
-        data = trained.config.data.model_copy(update={"unknown": policy})
-        ids = load_corpus(data, trained.vocab).train
     else:
         ids = trained.split_ids(request.split or "valid", policy)
     window = request.window

@@ -50,7 +50,8 @@ def init(
 
     Beside it goes charseq.schema.json, with which an editor completes and checks the settings.
     Where the file of --pairs is there, its first lines are looked at for a header, tags, and spaces
-    between symbols; a small one gets settings that suit few pairs. What is noticed is said.
+    between symbols; a small one gets settings that suit few pairs. What is noticed is said, and
+    what is wrong with the beginning of a --text.
 
     Example: charseq init words.yaml --pairs words.tsv
 
@@ -92,15 +93,15 @@ def init(
 
 def _look(source: str, task: str) -> "tuple[list[Notice], str]":
     """What is noticed in the data of pairs, and why nothing can be, or read at all."""
+    from charseq.text import read
     from charseq.text.datasets import PREFIX, source_path
     from charseq.text.pair_look import first_lines, look
-    from charseq.text.read import read_chunks
 
     try:
         if task == "seq2seq":
             return look(first_lines(source_path(source))), ""
         if not source.startswith(PREFIX):  # to find the standard library's source is to write it
-            next(read_chunks(source_path(source), errors="replace", chunk_bytes=1))
+            read.look(source_path(source))
     except CharseqError as error:
         return [], str(error)
     return [], ""

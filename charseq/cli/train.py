@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -54,18 +54,19 @@ def train(
 ) -> None:
     """Train a model as a configuration says; checkpoints and metrics go to the run's folder.
 
-    Ctrl-C finishes the step, saves, and says how to resume; twice leaves at once. A run is
+    Ctrl-C finishes the step, saves, and says how to resume; twice leaves at once, as it does
+    before the first step. A run is
     resumed by its folder, with the settings it has; --set changes those that may change.
 
     Example: charseq train configs/dates.yaml --set train.max_steps=5000
 
     Example: charseq train runs/dates --resume --set train.max_steps=8000
     """
-    from charseq.config import load_config
-
-    folder, file = _of_run(config, run, resume=resume)
-    settings = load_config(file, overrides or ())
     with quiet_interrupt():
+        from charseq.config import load_config
+
+        folder, file = _of_run(config, run, resume=resume)
+        settings = load_config(file, overrides or ())
         _train(settings, folder, resume=resume, device=device, quiet=quiet, as_json=as_json)
 
 
@@ -82,12 +83,18 @@ def _train(
 
     console = Console(stderr=as_json, quiet=quiet, highlight=False)
     display = TrainingDisplay(console)
-    stopped: Stopped | None = None
-    with stop_flag(console) as stop, display.live():
+    started, stopped = False, None
+    # Before the first step there is nothing to save: to read a large text takes a while.
+    with stop_flag(console, may_leave=lambda: not started) as stop, display.live():
         events = loop.train(
-            settings, run=folder, resume=resume, device=device, should_stop=lambda: bool(stop)
+            settings,
+            run=folder,
+            resume=resume,
+            device=device,
+            should_stop=lambda: bool(stop),
         )
         for event in events:
+            started = True
             display.show(event)
             if isinstance(event, Stopped):
                 stopped = event
@@ -137,18 +144,21 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
 
 @contextmanager
 def stop_flag(
-    console: "Console", said: str = "stopping after this step; once more leaves at once"
+    console: "Console",
+    said: str = "stopping after this step; once more leaves at once",
+    may_leave: Callable[[], bool] = lambda: False,
 ) -> Iterator[list[int]]:
     """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one leaves at once.
 
-    A signal that this process was told to ignore, as nohup does, stays ignored.
+    The first does too while ``may_leave`` says so. A signal that this process was told to ignore,
+    as nohup does, stays ignored.
     """
     signals: list[int] = []
     usual = {n: signal.getsignal(n) for n in EXIT_CODES if signal.getsignal(n) != signal.SIG_IGN}
 
     def note(number: int, _: FrameType | None) -> None:
         signals.append(number)
-        if len(signals) > 1:
+        if len(signals) > 1 or may_leave():
             raise SystemExit(EXIT_CODES[number])
         console.print(said, style="yellow")
 

@@ -165,8 +165,21 @@ class _Reader:
                 value = self._sequence(path)
             case yaml.ScalarEvent():
                 # implicit[0] is true for text without quotes.
-                value = read_scalar(event.value) if event.implicit[0] else event.value
+                value = read_scalar(event.value) if event.implicit[0] else self._text(event, path)
         return BROKEN if refused else value
+
+    def _text(self, event: yaml.ScalarEvent, path: KeyPath) -> object:
+        """Text in quotes. JSON escapes a character above U+FFFF as a pair of surrogates, and PyYAML
+        reads it as two; half of a pair is no character.
+        """
+        try:
+            return event.value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError as error:
+            half = error.object[error.start : error.start + 2]
+            code = int.from_bytes(half, "little")
+            why = f"\\u{code:04x} is half of a surrogate pair; write the character itself"
+            self._note(event, path, why)
+            return BROKEN
 
     def _refuse_indirection(self, event: yaml.Event, path: KeyPath) -> bool:
         """Note a tag, an anchor or an alias: a configuration says what it means, in place."""

@@ -1,6 +1,6 @@
 """Turn sources into targets: any number of them, in input order, some hundred side by side."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -29,6 +29,7 @@ def convert(
     max_target_length: int = 200,
     batch_size: int = 256,
     with_attention: bool = False,
+    between: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[int, list[Hypothesis]]]:
     """Each source's number, from 0 on, and its hypotheses, in the order of ``sources``.
 
@@ -44,6 +45,7 @@ def convert(
         max_target_length: the most symbols of a hypothesis; one that does not end behind them is
             cut off there.
         batch_size: hypotheses side by side, all sources' together; fewer where sources are long.
+        between: called between two batches; what it raises ends the conversion.
 
     Raises:
         CharseqError: as ``search.beam_search``; with the first result.
@@ -90,6 +92,8 @@ def convert(
         lengths = np.array([len(source) for _, source in window])
         # The batch with the earliest source first: its result need not wait for the others.
         for places in sorted(batches(lengths, side_by_side), key=min):
+            if following or done:
+                between()
             batch = [window[place] for place in places]
             done.update(zip((number for number, _ in batch), decode(batch), strict=True))
             while following in done:

@@ -35,6 +35,7 @@ def evaluate(
     streams: int = 1,
     warmup: int = 256,
     progress: Progress | None = None,
+    between: Callable[[], object] = lambda: None,
 ) -> Score:
     """Score a text (n,), on the model's device, in evaluation mode; sums are in float64.
 
@@ -48,6 +49,7 @@ def evaluate(
             it, so that its state is close to that of a single stream. No piece is shorter than
             ``warmup``: a short text is cut into fewer.
         progress: called after each chunk with the characters scored, and their total.
+        between: called between two chunks; what it raises ends the evaluation.
 
     Raises:
         CharseqError: the text has fewer than two characters, or an argument is out of range.
@@ -71,6 +73,8 @@ def evaluate(
             done += chunk_hits.numel()
             if progress is not None:
                 progress(done, total)
+            if done < total:
+                between()
         return Score(nats.item() / total, hits.item() / total, total)
 
 

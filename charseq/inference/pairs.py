@@ -73,6 +73,7 @@ def evaluate_pairs(
     max_target_length: int = 200,
     batch_size: int = 256,
     progress: Progress | None = None,
+    between: Callable[[], object] = lambda: None,
 ) -> tuple[PairScore, list[Judged]]:
     """Score the models, together as an ensemble, on every example, and say what became of each.
 
@@ -86,6 +87,7 @@ def evaluate_pairs(
             same number of examples, whatever they are.
         beam, length_penalty, max_target_length, batch_size: as in ``convert.convert``.
         progress: called after each example with how many are judged, and of how many.
+        between: called between two batches; what it raises ends the evaluation.
 
     Raises:
         CharseqError: there are no examples, ``limit`` is below 1, or as ``convert.convert``.
@@ -100,6 +102,7 @@ def evaluate_pairs(
         length_penalty=length_penalty,
         max_target_length=max_target_length,
         batch_size=batch_size,
+        between=between,
     )
     judged: list[Judged] = []
     for number, hypotheses in outputs:
@@ -107,7 +110,7 @@ def evaluate_pairs(
         if progress is not None:
             progress(number + 1, len(chosen))
     rows = np.flatnonzero(np.isin(pairs.example_of, chosen))
-    nats, symbols = _cross_entropy(models, pairs, rows, batch_size)
+    nats, symbols = _cross_entropy(models, pairs, rows, batch_size, between)
     accuracy, ser = _rates(judged)
     return PairScore(nats / symbols, symbols, accuracy, ser, len(judged)), judged
 
@@ -183,7 +186,11 @@ def _chosen(count: int, limit: int | None) -> list[int]:
 
 
 def _cross_entropy(
-    models: Sequence[Seq2Seq], pairs: Pairs, rows: NDArray[np.int64], batch_size: int
+    models: Sequence[Seq2Seq],
+    pairs: Pairs,
+    rows: NDArray[np.int64],
+    batch_size: int,
+    between: Callable[[], object],
 ) -> tuple[float, int]:
     """The sum over all target symbols of so many rows, in nats, and how many symbols."""
     device = models[0].device
@@ -193,6 +200,7 @@ def _cross_entropy(
     nats, symbols = 0.0, 0
     with reading_all(models):
         for places in batches(lengths, most):
+            between()
             batch = collate(pairs, rows[places])
             source, source_lengths, inputs, targets = (
                 torch.from_numpy(ids).to(device)

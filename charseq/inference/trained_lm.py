@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charseq.config.schema import LMConfig
+from charseq.config.schema.lm import TextDataConfig
 from charseq.errors import CharseqError
 from charseq.inference.decode import BatchWriter, generate_text, prompt_ids
+from charseq.inference.own_data import own_config
 from charseq.inference.together import write_together
 from charseq.lstm.kernel import UnavailableError
 from charseq.lstm.stream import Stream
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from charseq.models.language_model import LanguageModel
 
 Precision = Literal["fp32", "bf16"]
+Part = Literal["train", "valid", "test"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,13 +190,13 @@ class TrainedLanguageModel:
         self,
         text: str | None = None,
         *,
-        split: Literal["valid", "test"] = "valid",
+        split: Part = "valid",
         window: int | None = None,
         unknown: Unknown | None = None,
         streams: int = 1,
         progress: "Progress | None" = None,
     ) -> "Score":
-        """Score ``text``, or when it is None the part ``split`` of the text that it was trained on.
+        """Score ``text``, or when it is None the part ``split`` of what it was trained on.
 
         Args:
             unknown: what to do with characters that the model does not know; None does what
@@ -223,26 +226,28 @@ class TrainedLanguageModel:
 
         return evaluate(self.model, ids, window=window, streams=streams, progress=progress)
 
-    def split_ids(self, split: Literal["valid", "test"], unknown: Unknown | None = None) -> Ids:
-        """The ids (n,) of a part of the text that ``config.data`` names, a memory map.
+    def split_ids(self, split: Part, unknown: Unknown | None = None) -> Ids:
+        """The ids (n,) of a part of the text that the run folder names, a memory map; see
+        ``own_data.py``.
 
         Raises:
-            CharseqError: the part is empty, or a text cannot be used; or the part is a share of
-                ``data.text``, and the texts are not those of the training any more.
+            CharseqError: the checkpoint lies alone; the part is empty, or a text cannot be used; or
+                the part is a share of ``data.text``, and the texts are not those of the training
+                any more.
         """
         from charseq.text.corpus import load_corpus
 
-        data = self.config.data
+        data = own_config(self.config, self.path).data
         corpus = load_corpus(
             data if unknown is None else data.model_copy(update={"unknown": unknown}), self.vocab
         )
-        ids = corpus.valid if split == "valid" else corpus.test
+        ids = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}[split]
         if len(ids) == 0:
             raise CharseqError(
                 f"the run has no {split} text: its `data.split` gives it no share of the text;"
                 " name a file with --data"
             )
-        if getattr(data, f"{split}_text") is None and self._changed():
+        if split != "train" and getattr(data, f"{split}_text") is None and self._changed(data):
             raise CharseqError(
                 f"{escape(data.text)}: the text, or how it is read and split, has changed since the"
                 f" training; its {split} part may hold what the model was trained on; name a file"
@@ -250,7 +255,7 @@ class TrainedLanguageModel:
             )
         return ids
 
-    def _changed(self) -> bool:
+    def _changed(self, data: TextDataConfig) -> bool:
         """Whether the texts, which can be read, are others than those of the training."""
         from charseq.text.corpus import load_corpus
 
@@ -258,7 +263,7 @@ class TrainedLanguageModel:
         if not isinstance(noted, str):
             return False
         try:
-            return load_corpus(self.config.data, self.vocab).fingerprint != noted
+            return load_corpus(data, self.vocab).fingerprint != noted
         except CharseqError:  # a character that the training would have refused
             return True
 

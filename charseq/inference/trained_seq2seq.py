@@ -14,6 +14,7 @@ from charseq.config.schema import Seq2SeqConfig
 from charseq.errors import CharseqError
 from charseq.inference import convert as converting
 from charseq.inference.metrics import PairScore
+from charseq.inference.own_data import own_config
 from charseq.inference.pairs import Judged, Progress, evaluate_pairs
 from charseq.inference.search import Hypothesis
 from charseq.models.seq2seq import Seq2Seq
@@ -109,14 +110,14 @@ class TrainedSeq2Seq:
     def usual_tags(self) -> tuple[str, ...] | None:
         """Tags such as every pair of the training has: those of its first one.
 
-        ``()`` where a pair has none; None where the file of the training cannot be read any more.
-        Of a large file the first lines stand for all.
+        ``()`` where a pair has none; None where the file of the training cannot be read any more,
+        or lies wherever a checkpoint alone says. Of a large file the first lines stand for all.
         """
-        data = self.config.data
-        column = data.features_column
+        column = self.config.data.features_column
         if column is None:
             return ()
         try:
+            data = own_config(self.config, self.paths[0]).data
             rows = first_lines(source_path(data.train)).cells
             place = rows.pop(0).index(column) if isinstance(column, str) else column - 1
         except (CharseqError, ValueError):  # ValueError: no such column
@@ -202,12 +203,13 @@ class TrainedSeq2Seq:
                 done = index + 1
 
     def split_pairs(self, split: Part) -> Pairs:
-        """A part of the pairs that ``config.data`` names: what every model was trained on, or none.
+        """A part of the pairs that the run folder names, see ``own_data.py``: what every model was
+        trained on, or none.
 
         Raises:
-            CharseqError: the part is empty, or a file cannot be used; the models were trained on
-                different pairs; or the part is, or is a share of, ``data.train``, and the pairs
-                are not those of the training any more.
+            CharseqError: the checkpoint lies alone; the part is empty, or a file cannot be used;
+                the models were trained on different pairs; or the part is, or is a share of,
+                ``data.train``, and the pairs are not those of the training any more.
         """
         for path, fingerprint in zip(self.paths, self.fingerprints, strict=True):
             if fingerprint != self.fingerprints[0]:
@@ -216,14 +218,15 @@ class TrainedSeq2Seq:
                     f" {self.paths[0]}, and may have seen those that are to be judged; name a file"
                     " that no model was trained on with --data FILE"
                 )
-        corpus = load_pairs(self.config.data, self.vocab)
+        data = own_config(self.config, self.paths[0]).data
+        corpus = load_pairs(data, self.vocab)
         pairs = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}[split]
         if len(pairs) == 0:
             raise CharseqError(
                 f"the run has no {split} pairs: its `data.split` gives it no share; name a file "
                 "with --data"
             )
-        own_file = split != "train" and getattr(self.config.data, split) is not None
+        own_file = split != "train" and getattr(data, split) is not None
         trained_on = self.fingerprints[0]
         if not own_file and trained_on is not None and trained_on not in corpus.same_parts:
             why = (
@@ -244,11 +247,14 @@ class TrainedSeq2Seq:
             CharseqError: the file is not there.
         """
         file = source_path(path)
-        with suppress(CharseqError, OSError):  # of a model that moved, data.train may be missing
-            if file.samefile(source_path(self.config.data.train)):
+        data = self.config.data.model_copy(update={"valid": None, "test": None})
+        # A checkpoint alone, or one that moved: the bytes tell.
+        with suppress(CharseqError, OSError):
+            data = own_config(self.config, self.paths[0]).data
+            if file.samefile(source_path(data.train)):
                 return True
         try:
-            data = self.config.data.model_copy(update={"train": path})
+            data = data.model_copy(update={"train": path})
             noted = load_pairs(data, self.vocab).same_parts
         except CharseqError:  # what the training would have refused
             return False

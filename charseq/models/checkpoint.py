@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import save
+from safetensors.numpy import save
 from torch import Tensor
 
 from charseq.config import Config, config_to_json
@@ -73,8 +73,13 @@ class Checkpoint:
         return weights
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the file whole or not at all: temporary file, fsync, rename, fsync of the folder."""
+def write_checkpoint(path: Path, checkpoint: Checkpoint, called: Path | None = None) -> None:
+    """Write the file whole or not at all: temporary file, fsync, rename, fsync of the folder.
+
+    Raises:
+        SaveError: it cannot be written; the file is ``called`` something else where it is to get
+            another name.
+    """
     header = {
         "format_version": FORMAT_VERSION,
         "config": config_to_json(checkpoint.config),
@@ -82,21 +87,22 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         **checkpoint.extra,
     }
     text = json.dumps(header, ensure_ascii=True, allow_nan=False, sort_keys=True)
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()
+    # numpy's: the one for torch leaves two objects a tensor to the search for cycles, at each save.
+    arrays = {
+        name: tensor.detach().cpu().contiguous().numpy()
+        for name, tensor in checkpoint.tensors.items()
     }
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     metadata = {"charseq": text, "sha256": digest(text, arrays)}
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(save(tensors, metadata))
+            file.write(save(arrays, metadata))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        name = escape(str(path))
+        name = escape(str(called or path))
         raise SaveError(f"{name}: the checkpoint cannot be written: {error.strerror}") from error
     finally:  # Ctrl-C too leaves nothing behind
         with suppress(OSError):

@@ -15,7 +15,7 @@ import numpy as np
 from charseq.errors import CharseqError
 from charseq.text.cache import atomic_write, cache_folder, locked
 from charseq.text.characters import escape
-from charseq.text.read import Errors, Newlines, beside, file_sha256, read_chunks
+from charseq.text.read import Errors, Newlines, beside, changed, file_sha256, read_chunks
 from charseq.text.vocab import Ids, Unknown, UnknownCharacterError, Vocab
 
 FORMAT = 1  # raise it when the same settings come to give other ids
@@ -99,10 +99,14 @@ def _write_ids(
         for ids in beside(encoded, lambda ids: file.write(ids.data)):
             count += len(ids)
     except UnknownCharacterError:  # placed in its chunk; name its place in the file
-        chunks = read_chunks(path, errors=errors, newlines=newlines)
-        raise vocab.unknown_error(chunks, unknown, escape(str(path))) from None
+        digest = hashlib.sha256()
+        chunks = read_chunks(path, errors=errors, newlines=newlines, observe=digest.update)
+        error = vocab.unknown_error(chunks, unknown, escape(str(path)))
+        if error is not None and digest.hexdigest() == sha256:
+            raise error from None
+        raise changed(path) from None
     if digest.hexdigest() != sha256:
-        raise CharseqError(f"{escape(str(path))}: changed while it was read; start again")
+        raise changed(path)
     file.seek(0)
     _write_header(file, vocab, count)  # numpy pads headers, so that a length can grow in place
     return count

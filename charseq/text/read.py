@@ -5,10 +5,11 @@ A byte-order mark at the start is dropped. No chunk ends between the CR and the 
 
 import codecs
 import hashlib
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -20,6 +21,7 @@ Newlines = Literal["keep", "unix"]
 Item = TypeVar("Item")
 
 CHUNK_BYTES = 1 << 19  # small enough that what is made of a chunk stays in the processor's caches
+LOOKED_AT = 8 << 20  # bytes of a text that nobody waits for
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -90,12 +92,34 @@ def beside(items: Iterable[Item], work: Callable[[Item], object]) -> Iterator[It
             working.result()
 
 
+def look(path: Path, errors: Errors = "raise") -> None:
+    """Read the beginning of a text, to say soon what is wrong with it. Raises as ``read_chunks``.
+
+    Args:
+        errors: as in ``read_chunks``.
+    """
+    for _ in islice(read_chunks(path, errors=errors), LOOKED_AT // CHUNK_BYTES):
+        pass
+
+
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, in hex. Raises CharseqError when the file cannot be read."""
     digest = hashlib.sha256()
     for data in _raw(path, CHUNK_BYTES):
         digest.update(data)
     return digest.hexdigest()
+
+
+def file_bytes(path: Path) -> bytes:
+    """All bytes of a file. Raises CharseqError when it cannot be read."""
+    return b"".join(_raw(path, CHUNK_BYTES))
+
+
+def changed(path: Path) -> CharseqError:
+    """The error for a file that is not what it was a moment ago."""
+    return CharseqError(
+        f"{_name(path)}: changed while it was read; start again when nothing writes to it"
+    )
 
 
 def _convert(text: str, newlines: Newlines) -> str:
@@ -152,16 +176,32 @@ def _raw(path: Path, chunk_bytes: int) -> Iterator[bytes]:
         raise CharseqError(f"{_name(path)}: there is no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unreadable(path, error) from None
+    _check_regular(path, mode)
+    total = 0
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            before = os.fstat(file.fileno())
+            _check_regular(path, before.st_mode)  # another may have taken its place
+            while data := file.read(chunk_bytes):
+                total += len(data)
+                # What grows as fast as it is read would never end.
+                if total > before.st_size != os.fstat(file.fileno()).st_size:
+                    raise changed(path)
+                yield data
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _check_regular(path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
         raise CharseqError(f"{_name(path)}: is a folder; name a text file in it")
     if not stat.S_ISREG(mode):
         raise CharseqError(f"{_name(path)}: is not a regular file; save the text to a file first")
-    try:
-        with path.open("rb") as file:
-            while data := file.read(chunk_bytes):
-                yield data
-    except OSError as error:
-        raise _unreadable(path, error) from None
+
+
+def _open_at_once(name: str, flags: int) -> int:
+    """A pipe that has just taken the place of a file would otherwise wait for a writer."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> CharseqError:

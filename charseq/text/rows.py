@@ -19,7 +19,7 @@ from typing import Literal
 from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
-from charseq.text.read import BYTE_ORDER_MARK, file_sha256
+from charseq.text.read import BYTE_ORDER_MARK, file_bytes
 from charseq.text.symbols import normalized, split_symbols, split_tags
 
 LISTED = 10  # mistakes that an error lists
@@ -287,8 +287,7 @@ def _written(cell: str, separator: str) -> tuple[str, int]:
 
 def _read(path: Path, name: str) -> tuple[str, str]:
     """The text of a file, with LF for CRLF, and the sha256 of its bytes, unpacked."""
-    file_sha256(path)  # refuses a path that is missing, a folder, a pipe, or not to be read
-    data = path.read_bytes()
+    data = file_bytes(path)
     if data.startswith(GZIP):
         data = _unpack(data, name)
     elif path.suffix == ".gz":

@@ -119,14 +119,16 @@ class Vocab:
                 ids = ids[~missing]
             elif unknown == "replace" and self.unknown_id is not None:
                 ids[missing] = self.unknown_id
-            else:
-                raise self.unknown_error([text], unknown, where)
+            elif error := self.unknown_error([text], unknown, where):
+                raise error
         return ids.astype(self.dtype, copy=False)
 
     def unknown_error(
         self, chunks: Iterable[str], unknown: Unknown, where: str
-    ) -> UnknownCharacterError:
-        """The error for the first character outside the vocabulary; it counts the others."""
+    ) -> UnknownCharacterError | None:
+        """The error for the first character outside the vocabulary, if there is one; it counts the
+        others.
+        """
         first, strangers = "", 0
         position, line, column = 0, 1, 1
         for chunk in chunks:
@@ -140,6 +142,8 @@ class Vocab:
             line += before.count("\n")
             newline = before.rfind("\n")
             column = len(before) - newline if newline >= 0 else column + len(before)
+        if not first:
+            return None
         others = f" ({strangers - 1:,} more are not either)" if strangers > 1 else ""
         return UnknownCharacterError(
             f"{where}: {describe(first)} at position {position + 1} (line {line}, column {column}) "

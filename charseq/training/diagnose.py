@@ -14,6 +14,7 @@ from charseq.models.build import Model
 from charseq.models.language_model import LanguageModel
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_batches import PairBatch
+from charseq.training.state import TrainingState
 
 Named = Iterator[tuple[str, Tensor]]  # in the order in which they are computed
 
@@ -40,6 +41,15 @@ def divergence(loss: float, step: int, vocab_size: int, settings: TrainConfig) -
         f"the training diverged: before step {step:,} its loss was {loss:.1f} nats per symbol; a"
         f" blind guess costs ln {vocab_size} = {guess:.1f}. Train anew, in another folder (--run):"
         f" lower train.learning_rate (now {rate:g}) or {bound}"
+    )
+
+
+def went_wrong(state: TrainingState, batch: Any, symptom: str) -> str:
+    """What to tell of a step whose numbers are not finite; ``batch`` is the one that it read."""
+    details = diagnose(state.model, batch, state.carried)
+    return (
+        f"step {state.progress.step + 1}: training went wrong and was stopped before it could"
+        f" spoil the checkpoints\n{symptom}\n{details}"
     )
 
 

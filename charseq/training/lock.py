@@ -60,7 +60,10 @@ def is_held(path: Path) -> bool:
 
 def note_holder(path: Path) -> None:
     """Write who works here, for the message to whoever tries next. Raises OSError."""
-    (path / HOLDER).write_text(str(os.getpid()))
+    note = path / HOLDER
+    note.unlink(missing_ok=True)  # in a folder from a stranger it may link to anything
+    with note.open("x") as file:
+        file.write(str(os.getpid()))
 
 
 def _holder(path: Path) -> str:

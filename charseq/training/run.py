@@ -95,10 +95,13 @@ class RunFolder:
         try:
             yield
         except OSError as error:
-            raise SaveError(
-                f"{self.path}: cannot be written: {error.strerror}; the checkpoints there are"
-                f" whole: make room, then `{go_on(self.path)}`"
-            ) from None
+            why = f"{self.path}: cannot be written: {error.strerror}"
+            raise SaveError(why, self.advice) from None
+
+    @property
+    def advice(self) -> str:
+        """What to do where nothing can be written."""
+        return f"the checkpoints there are whole: make room, then `{go_on(self.path)}`"
 
     def save_last(self, checkpoint: Checkpoint) -> Path:
         """Keep the last checkpoint as the previous one and write the new one.
@@ -109,7 +112,7 @@ class RunFolder:
             SaveError: it cannot be written; the checkpoints that were there are.
         """
         self._write_log(to_disk=True)
-        write_checkpoint(self.new, checkpoint)
+        write_checkpoint(self.new, checkpoint, called=self.last)
         with self._writing():
             try:
                 if self.last.exists():
@@ -155,7 +158,8 @@ class RunFolder:
                         return checkpoint, None
                     return checkpoint, f"{problems[0]}; going on from {path.name}"
         if problems:
-            raise problems[-1]
+            what = "\n".join(map(str, problems))
+            raise CheckpointError(f"{what}\nthere is no other to go on from; train anew with --run")
         return None, None
 
 

@@ -25,7 +25,7 @@ def part(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_a_hundredth_of_it_keeps_every_promise(tmp_path: Path) -> None:
     told = tmp_path / "torture.json"
-    parts = ["kills", "damage", "fuzz"]
+    parts = ["kills", "damage", "disks", "fuzz"]
     command = [sys.executable, str(BENCHMARKS / "torture.py"), "--share", "0.01"]
     command += [*(word for name in parts for word in ("--only", name)), "--json", str(told)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -34,6 +34,8 @@ def test_a_hundredth_of_it_keeps_every_promise(tmp_path: Path) -> None:
     assert [row["killed"] for row in results["kills"]] == [2, 2]
     flips, *_ = results["damage"]
     assert (flips["what"], flips["tried"], flips["refused"]) == ("a bit flipped", 10, 10)
+    if len(results["disks"]) > 1:  # where mounts are allowed
+        assert [row["saves_failed"] for row in results["disks"]] == [1, 3, 2]
     assert [row["tried"] for row in results["fuzz"]] == [500, 400, 100]
     assert results["fuzz"][0]["accepted"] > 50  # some changes change nothing that matters
     assert results["fuzz"][2]["accepted"] > 5
@@ -80,3 +82,11 @@ def test_other_exceptions_are_told_and_refusals_are_not(part: ModuleType) -> Non
     assert (found.tried, found.accepted, found.refused) == (4, 1, 1)
     (told,) = {text.splitlines()[-1] for text in found.escaped}
     assert told == "ZeroDivisionError: division by zero"
+
+
+def test_where_mounts_are_not_allowed_that_is_said(
+    part: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    (row,) = part.disks(tmp_path, 1.0, 0)
+    assert row == {"what": "not done: mounts are not allowed here", "ok": True}

@@ -76,6 +76,16 @@ def test_check_wants_the_text_to_be_there(file: str) -> None:
         run("check", file, "--set", "data.text=dataset:stdlb")
 
 
+def test_check_looks_at_the_beginning_of_every_text(file: str) -> None:
+    Path("Ā.txt").write_bytes(b"text\xff")
+    with pytest.raises(ConfigError) as caught:
+        run("check", file, "--set", "data.test_text=b.txt")
+    first, second = str(caught.value).splitlines()
+    assert "data.text: Ā.txt:1: byte 0xff at byte offset 4 is not UTF-8" in first
+    assert second.endswith("data.test_text: b.txt: there is no such file")
+    assert "is valid" in run("check", file, "--set", "data.errors=replace")
+
+
 def test_check_wants_the_pairs_to_be_there_with_the_columns_that_are_named(file: str) -> None:
     Path("pairs.yaml").write_text(
         "task: seq2seq\n"

@@ -55,6 +55,19 @@ def test_init_fills_in_the_text_and_says_that_it_is_not_there_yet(folder: Path) 
     assert "note" not in CliRunner().invoke(app, ["2.yaml", "--text", "my[book].txt"]).stderr
 
 
+def test_init_says_what_is_wrong_with_a_text(folder: Path) -> None:
+    for data, why in (
+        (b"", "the file is empty; a text needs at least a character"),
+        (b"a" * 70_000 + b"\xff", "byte 0xff at byte offset 70000 is not UTF-8"),
+        ("caf\u00e9".encode("utf-16"), "it begins as UTF-16 does"),
+    ):
+        Path("book.txt").write_bytes(data)
+        result = CliRunner().invoke(app, ["--force", "--text", "book.txt"])
+        assert "note: book.txt:" in result.stderr
+        assert why in result.stderr
+        assert load_text(Path("charseq.yaml")) == "book.txt"
+
+
 def test_init_overwrites_only_with_force(folder: Path) -> None:
     Path("charseq.yaml").write_text("mine")
     assert refusal() == "charseq.yaml exists; add --force to overwrite it"

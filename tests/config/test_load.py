@@ -387,3 +387,21 @@ def test_settings_come_without_torch() -> None:
     """A mistake in a configuration is reported before anything heavy is imported."""
     code = "import sys, charseq.config.template; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_json_escapes_what_is_above_u_ffff_as_a_pair(tmp_path: Path) -> None:
+    """PyYAML reads the halves of a surrogate pair as two characters that no file name has."""
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps({"data": {"text": "my \U0001f4d6.txt"}, "sample": {"prime": "\U0001f600é"}})
+    )
+    assert "\\ud83d\\udcd6" in path.read_text()
+    config = load_config(path)
+    assert isinstance(config, LMConfig)
+    assert (config.data.text, config.sample.prime) == ("my \U0001f4d6.txt", "\U0001f600é")
+    path.write_text('data: {text: "a\\ud83d.txt"}\n')
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value) == (
+        f"{path}:1:14: data.text: \\ud83d is half of a surrogate pair; write the character itself"
+    )

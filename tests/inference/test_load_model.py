@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from charseq.config import config_from_json
+from charseq.config import config_from_json, dump_config
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.inference.evaluate import evaluate
@@ -78,8 +78,10 @@ def make_pair_checkpoint(folder: Path) -> Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> Path:
+    """As in a run folder: with the configuration beside it."""
     path.parent.mkdir(exist_ok=True)
     write_checkpoint(path, checkpoint)
+    (path.parent / "config.yaml").write_text(dump_config(checkpoint.config), encoding="utf-8")
     return path
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from charseq.config import config_from_json
+from charseq.config import config_from_json, dump_config
 from charseq.config.schema import Seq2SeqConfig
 from charseq.errors import CharseqError
 from charseq.inference.load import load_seq2seq
@@ -36,7 +36,9 @@ def make_run(pairs: Path, name: str, *, extra: dict[str, Any] | None = None, **d
         WEIGHTS + name: parameter.detach()
         for name, parameter in build_model(config, corpus.vocab).named_parameters()
     }
-    path = pairs.parent / f"{name}.safetensors"
+    path = pairs.parent / name / "best.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    (path.parent / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     extra = {"fingerprint": corpus.fingerprint} if extra is None else extra
     write_checkpoint(path, Checkpoint(config, corpus.vocab, tensors, extra))
     return str(path)
@@ -131,10 +133,10 @@ def test_tags_that_every_pair_of_the_training_has(pairs: Path) -> None:
     assert usual("ab\tba\tV\n", None) == ()
     named = {"source_column": "word", "target_column": "form"}
     assert usual("word\ttags\tform\nab\tN;PL\tba\n", "tags", **named) == ("N", "PL")
-    trained = load_seq2seq(str(pairs.parent / "run.safetensors"))
+    trained = load_seq2seq(str(pairs.parent / "run"))
     pairs.write_text("other\tnames\n")
     assert trained.usual_tags is None
-    trained = load_seq2seq(str(pairs.parent / "run.safetensors"))
+    trained = load_seq2seq(str(pairs.parent / "run"))
     pairs.unlink()
     assert trained.usual_tags is None
 

@@ -146,6 +146,6 @@ def test_what_is_no_readable_file_is_refused(
 
     secret = tmp_path / "secret"
     secret.write_text("x")
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("charseq.text.read._open_at_once", refuse)
     with pytest.raises(CharseqError, match="secret: cannot be read: Permission denied"):
         list(read_chunks(secret))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_runs import stop_after
 
 from charseq.config import Config, config_from_json, load_config
 from charseq.errors import CharseqError
@@ -58,11 +59,6 @@ def run(config: Config, folder: str, **options: Any) -> list[Event]:
 
 def first_loss(events: list[Event]) -> float:
     return next(event.score.nats for event in events if isinstance(event, Evaluated))
-
-
-def stop_after(steps: int) -> Any:
-    asked = iter(range(10_000))
-    return lambda: next(asked) >= steps
 
 
 TASKS = pytest.mark.parametrize("task", ["lm", "seq2seq"])

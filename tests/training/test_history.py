@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_runs import stop_after
 
 from charseq.config import config_from_json
 from charseq.errors import CharseqError, NotFiniteError
@@ -41,9 +42,8 @@ def fit(folder: Path, stop_at: int | None = None, **settings: Any) -> list[Event
             **settings,
         },
     }
-    asked = iter(range(10**6))
     config = config_from_json(data, where="the test")
-    stop = (lambda: next(asked) >= stop_at) if stop_at is not None else (lambda: False)
+    stop = (lambda: False) if stop_at is None else stop_after(stop_at)
     return list(train(config, run=folder, device="cpu", should_stop=stop))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_runs import stop_after
 from torch import Tensor
 
 from charseq.config import Config, config_from_json
@@ -19,6 +20,7 @@ from charseq.models.checkpoint import read_checkpoint
 from charseq.models.language_model import LanguageModel
 from charseq.text.corpus import load_corpus
 from charseq.training.events import Evaluated, Event, Started, Step, Stopped
+from charseq.training.limits import Limits
 from charseq.training.loop import train
 
 
@@ -66,12 +68,6 @@ def run(config: Config, folder: Path, **options: Any) -> list[Event]:
     return list(train(config, run=folder, device="cpu", **options))
 
 
-def stop_after(steps: int) -> Any:
-    """A ``should_stop`` that says so once that many steps have been made."""
-    asked = iter(range(10_000))
-    return lambda: next(asked) >= steps
-
-
 def tensors(path: Path) -> dict[str, Tensor]:
     return read_checkpoint(path).tensors
 
@@ -102,11 +98,13 @@ def test_a_model_learns_the_text(text: Path, tmp_path: Path) -> None:
 def test_30_steps_and_30_more_are_60_bit_for_bit(text: Path, tmp_path: Path) -> None:
     config = settings(text)
     run(config, tmp_path / "whole")
-    for step in (13, 30, 41):
+    for step in (13, 20, 30, 41, 60):  # at 20 and 60 within an evaluation
         interrupted = tmp_path / f"stopped{step}"
         stopped = run(config, interrupted, should_stop=stop_after(step))[-1]
         assert isinstance(stopped, Stopped)
         assert (stopped.step, stopped.finished) == (step, False)
+        evaluated = [one["step"] for one in lines(interrupted) if one["event"] == "evaluated"]
+        assert evaluated == [at for at in (20, 40) if at < step]
         torch.manual_seed(step)  # another process would not have the same generator either
         run(config, interrupted, resume=True)
         for name in ("last", "best"):
@@ -199,6 +197,23 @@ def test_every_limit_stops_the_training(
     assert [type(event) for event in again] == [Started, Stopped]  # nothing is trained twice
 
 
+def test_an_evaluation_at_the_end_of_the_time_is_bounded(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charseq.training.limits.LEAST_GRACE", 0.0)
+    config = settings(text, train__max_minutes=1e-9)
+    stopped = run(config, tmp_path / "run")[-1]
+    assert isinstance(stopped, Stopped)
+    assert stopped.reason == "1e-09 minutes are over, and no time to evaluate was left"
+    assert (stopped.step, stopped.finished, stopped.best_score) == (1, True, None)
+    progress = read_checkpoint(tmp_path / "run" / "last.safetensors").extra["progress"]
+    assert (progress["step"], progress["evaluated_step"]) == (1, 0)
+    assert Limits(config.train, None).is_long_over(0.1)
+    hour = Limits(settings(text, train__max_minutes=60).train, None)
+    assert not hour.is_long_over(3959)
+    assert hour.is_long_over(3960)  # a tenth more
+
+
 def test_a_finished_run_goes_on_when_its_limit_is_raised(text: Path, tmp_path: Path) -> None:
     run(settings(text, train__max_steps=10), tmp_path / "run")
     events = run(settings(text, train__max_steps=20), tmp_path / "run", resume=True)
@@ -245,6 +260,19 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_previous(text: Path, tmp_pa
     assert (
         read_checkpoint(tmp_path / "run" / "previous.safetensors").extra["progress"]["step"] == 50
     )
+
+
+def test_where_every_checkpoint_is_damaged_each_is_named(text: Path, tmp_path: Path) -> None:
+    run(settings(text), tmp_path / "run")
+    for name in ("last", "previous"):
+        path = tmp_path / "run" / f"{name}.safetensors"
+        path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(CharseqError) as caught:
+        run(settings(text), tmp_path / "run", resume=True)
+    last, previous, advice = str(caught.value).splitlines()
+    assert "last.safetensors: " in last
+    assert "previous.safetensors: " in previous
+    assert advice == "there is no other to go on from; train anew with --run"
 
 
 def test_an_average_that_begins_late_begins_with_the_weights_as_they_are(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_runs import stop_after
 
 from charseq.config import config_from_json
 from charseq.config.schema import Seq2SeqConfig
@@ -93,9 +94,12 @@ def test_a_model_learns_to_reverse_strings_it_has_not_seen(pairs: Path, tmp_path
 def test_30_steps_and_30_more_are_60_bit_for_bit(pairs: Path, tmp_path: Path) -> None:
     config = settings(pairs, model__copy=True, model__embedding_size=6, model__input_dropout=0.1)
     run(config, tmp_path / "whole")
-    for step in (13, 41):
-        asked = iter(range(1000))
-        run(config, tmp_path / f"cut{step}", should_stop=lambda n=step, a=asked: next(a) >= n)
+    for step in (13, 20, 60):  # at 20 and 60 within an evaluation
+        stopped = run(config, tmp_path / f"cut{step}", should_stop=stop_after(step))[-1]
+        assert isinstance(stopped, Stopped)
+        assert (stopped.step, stopped.finished) == (step, False)
+        evaluated = [line["step"] for line in evaluations(tmp_path / f"cut{step}")]
+        assert evaluated == [at for at in (20, 40) if at < step]
         torch.manual_seed(step)
         run(config, tmp_path / f"cut{step}", resume=True)
         for name in ("last", "best"):

@@ -75,7 +75,8 @@ class TrainConfig(Section):
     max_minutes: float | None = Field(
         None,
         gt=0.0,
-        description="stop after so long, all sessions of the run together",
+        description="stop after so long, all sessions of the run together; the evaluation at the "
+        "end may take a tenth longer, then it is given up",
         json_schema_extra={"unit": "minutes"},
     )
     precision: Literal["fp32", "bf16"] = Field(

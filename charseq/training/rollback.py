@@ -1,0 +1,52 @@
+"""After a NaN: back to the last checkpoint with half the learning rate, or the end."""
+
+from contextlib import suppress
+
+from charseq.errors import NotFiniteError, SaveError
+from charseq.training.events import RolledBack
+from charseq.training.run import RunFolder, go_on
+from charseq.training.state import Progress, TrainingState
+
+NOT_FINITE = "not finite"  # the last line of a log, where a NaN ended the training
+HALF = 0.5  # of the learning rate, at each rollback
+
+
+def learning_rate_factor(progress: Progress) -> float:
+    """What the rollbacks so far have left of the learning rate."""
+    return HALF**progress.rollbacks
+
+
+def roll_back(state: TrainingState, folder: RunFolder, error: NotFiniteError) -> RolledBack:
+    """Go back to the last checkpoint; the log forgets what came after it.
+
+    Raises:
+        NotFiniteError: ``train.on_nan`` or ``train.max_rollbacks`` says so, or there is no
+            checkpoint yet: the same error, with what the person can do.
+    """
+    settings, before = state.config.train, state.progress
+    may = settings.on_nan == "rollback" and before.rollbacks < settings.max_rollbacks
+    checkpoint, _ = folder.newest() if may else (None, None)
+    if checkpoint is None:
+        # Behind every checkpoint: who resumes leaves it, and the line, behind.
+        with suppress(SaveError):
+            folder.log({"event": NOT_FINITE, "step": before.step + 1, "why": str(error)})
+        raise NotFiniteError(f"{error}\n{_advice(folder, settings.learning_rate)}") from error
+    state.restore(checkpoint, where=str(folder.path))
+    progress = state.progress
+    progress.rollbacks = before.rollbacks + 1
+    progress.seconds = before.seconds
+    # These are the weights that best.safetensors holds, whatever came after them.
+    progress.monitor, progress.best_value = before.monitor, before.best_value
+    progress.best_score, progress.best_step = before.best_score, before.best_step
+    folder.cut_log(progress.step, before.rollbacks)
+    factor = learning_rate_factor(progress)
+    return RolledBack(progress.step, factor, progress.rollbacks, str(error))
+
+
+def _advice(folder: RunFolder, learning_rate: float) -> str:
+    kept = folder.last if folder.last.exists() else "none was written yet"
+    return (
+        f"last good checkpoint: {kept}\n"
+        "try a lower train.learning_rate or train.clip_norm, as in"
+        f" `{go_on(folder.path)} --set train.learning_rate={learning_rate / 10:g}`"
+    )

@@ -1,0 +1,173 @@
+"""Numbers gone wrong: NaN and infinity are found, told, rolled back; spikes are logged."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_runs import log_of, run, settings
+
+from charseq.errors import NotFiniteError
+from charseq.models.checkpoint import read_checkpoint
+from charseq.models.language_model import LanguageModel
+from charseq.training.events import (
+    RolledBack,
+    Spike,
+    Stopped,
+)
+from charseq.training.loop import train
+from charseq.training.spikes import FEWEST, Usual
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
+
+
+Poison = Callable[[LanguageModel, torch.optim.Optimizer], None]
+
+
+def break_weight(model: LanguageModel, _: torch.optim.Optimizer) -> None:
+    model.lstm.get_parameter("weight_hh_l1").data[2 * 12 + 3, 2] = torch.nan
+
+
+def break_embedding_of_the_output(model: LanguageModel, _: torch.optim.Optimizer) -> None:
+    model.output.bias.data[1] = -torch.inf
+
+
+def break_optimizer(model: LanguageModel, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.state[model.output.weight]["exp_avg"][1, 2] = torch.nan
+
+
+def break_its_square(model: LanguageModel, optimizer: torch.optim.Optimizer) -> None:
+    """Infinite: the weight never moves again, and no loss tells."""
+    optimizer.state[model.lstm.get_parameter("bias_ih_l0")]["exp_avg_sq"][7] = torch.inf
+
+
+@contextmanager
+def poisoned(at: list[int], how: Poison) -> Iterator[list[float]]:
+    """Inside, these updates (from 0, whatever the step) are followed by harm; gives the rates."""
+    real, taken, rates = torch.optim.AdamW.step, iter(range(10**6)), []
+
+    def step(self: torch.optim.AdamW, *rest: Any) -> Any:
+        models = [o for o in living if isinstance(o, LanguageModel)]
+        result = real(self, *rest)
+        rates.append(self.param_groups[0]["lr"])
+        if next(taken) in at:
+            how(models[-1], self)
+        return result
+
+    living: list[Any] = []
+    made = LanguageModel.__init__
+
+    def remember(self: LanguageModel, *arguments: Any, **options: Any) -> None:
+        made(self, *arguments, **options)
+        living.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LanguageModel, "__init__", remember)
+        patch.setattr(torch.optim.AdamW, "step", step)
+        yield rates
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        (break_weight, "weights that are not finite: lstm.weight_hh_l1 (gates g)"),
+        (break_embedding_of_the_output, "weights that are not finite: output.bias"),
+        (break_optimizer, "weights that are not finite: output.weight"),
+        (break_its_square, "the optimizer's exp_avg_sq.lstm.bias_ih_l0 is not finite"),
+    ],
+)
+def test_what_is_not_finite_is_found_before_the_next_checkpoint(
+    tmp_path: Path, how: Poison, found: str
+) -> None:
+    with poisoned([13], how), pytest.raises(NotFiniteError) as caught:
+        run(settings(tmp_path), tmp_path / "run")
+    message = str(caught.value)
+    assert found in message
+    assert int(message.split(":")[0].removeprefix("step ")) <= 21
+    assert caught.value.exit_code == 3
+    kept = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    assert kept.extra["progress"]["step"] == 10
+    assert all(t.isfinite().all() for t in kept.tensors.values() if t.is_floating_point())
+
+
+def test_a_rollback_goes_back_to_the_last_checkpoint_with_half_the_learning_rate(
+    tmp_path: Path,
+) -> None:
+    config = settings(tmp_path, on_nan="rollback")
+    with poisoned([13, 33], break_weight) as rates:
+        events = run(config, tmp_path / "run")
+    back = [event for event in events if isinstance(event, RolledBack)]
+    assert [(one.step, one.learning_rate_factor, one.rollbacks) for one in back] == [
+        (10, 0.5, 1),
+        (20, 0.25, 2),
+    ]
+    assert "lstm.weight_hh_l1" in back[0].why
+    assert isinstance(events[-1], Stopped)
+    assert (events[-1].step, events[-1].finished) == (40, True)
+    # 14 updates, back to 10; 20 more until the 34th, at step 30: back to what was saved there
+    assert rates[:14] == [0.01] * 14
+    assert set(rates[14:34]) == {0.005}
+    assert set(rates[34:]) == {0.0025}
+    steps = [line["step"] for line in log_of(tmp_path / "run") if line["event"] == "step"]
+    assert steps == list(range(5, 41, 5))  # none lost, none twice
+    told = [line for line in log_of(tmp_path / "run") if line["event"] == "rolled back"]
+    assert [line["step"] for line in told] == [10, 20]
+
+
+def test_rollbacks_are_bounded_also_over_a_resume(tmp_path: Path) -> None:
+    config = settings(tmp_path, on_nan="rollback", max_rollbacks=2)
+    with poisoned([12, 14], break_weight):
+        list(
+            train(
+                config,
+                run=tmp_path / "run",
+                device="cpu",
+                should_stop=iter([False] * 16 + [True] * 9).__next__,
+            )
+        )
+    assert read_checkpoint(tmp_path / "run/last.safetensors").extra["progress"]["rollbacks"] == 2
+    with poisoned([1], break_weight), pytest.raises(NotFiniteError):
+        run(config, tmp_path / "run", resume=True)
+    told = [line for line in log_of(tmp_path / "run") if line["event"] == "rolled back"]
+    assert [line["rollbacks"] for line in told] == [1, 2]
+
+
+def test_before_the_first_checkpoint_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+    with poisoned([3], break_weight), pytest.raises(NotFiniteError, match="none was written yet"):
+        run(settings(tmp_path, on_nan="rollback"), tmp_path / "run")
+
+
+def test_a_spike_is_logged_once_and_does_not_become_usual() -> None:
+    rng, usual = random.Random(0), Usual()
+    losses = [2.0 + rng.gauss(0, 0.05) for _ in range(2000)]
+    assert sum(usual.is_spike(loss) for loss in losses) == 0
+    assert usual.loss == pytest.approx(2.0, abs=0.03)
+    assert usual.deviation == pytest.approx(0.05 * (2 / 3.14159) ** 0.5, rel=0.3)
+    assert [usual.is_spike(3.0) for _ in range(3)] == [True] * 3
+    assert not usual.is_spike(2.05)
+    sure = Usual()  # of a model that is nearly always right, a batch is ten times as hard as usual
+    assert not any(sure.is_spike(loss) for loss in [0.001] * 100 + [0.015])
+    early = Usual()
+    assert not any(early.is_spike(loss) for loss in [1.0] * (FEWEST - 1) + [50.0])
+
+
+def test_a_spike_in_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = LanguageModel.loss, iter(range(10**6))
+
+    def jump(self: LanguageModel, *arguments: Any) -> Any:
+        loss, count, state = real(self, *arguments)
+        return (loss + 9.0 * count if next(calls) == 70 else loss), count, state
+
+    monkeypatch.setattr(LanguageModel, "loss", jump)
+    events = run(settings(tmp_path, max_steps=80), tmp_path / "run")
+    (spike,) = (event for event in events if isinstance(event, Spike))
+    assert spike.step == 71
+    assert spike.loss - spike.usual == pytest.approx(9.0, abs=1.0)
+    (line,) = (line for line in log_of(tmp_path / "run") if line["event"] == "spike")
+    assert line == {"event": "spike", "step": 71, "loss": spike.loss, "usual": spike.usual}
