@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from charseq.cli.eval_options import Bins, Calibrate, EqualMass, Plot
 from charseq.cli.options import (
     PAIRS,
     TEXT,
@@ -130,6 +131,10 @@ def evaluate(
             rich_help_panel=PAIRS,
         ),
     ] = False,
+    calibration: Calibrate = False,
+    bins: Bins = None,
+    equal_mass: EqualMass = False,
+    plot: Plot = None,
 ) -> None:
     """Measure a trained model on the validation data of its run, or on a file.
 
@@ -145,10 +150,12 @@ def evaluate(
     Example: charseq eval runs/stdlib --data other.py
     """
     with quiet_interrupt():
+        from charseq.cli.eval_calibration import calibration_request
         from charseq.cli.eval_own_data import with_own_data
         from charseq.inference.load import load
         from charseq.inference.trained_lm import TrainedLanguageModel
 
+        how = calibration_request(wanted=calibration, bins=bins, equal_mass=equal_mass, plot=plot)
         trained = load(run, *(ensemble or ()), device=device)
         part: Literal["train", "valid", "test"] | None = split.value if split else None
         policy: Unknown | None = unknown.value if unknown else None
@@ -169,7 +176,7 @@ def evaluate(
             )
             named = any(one is not None for one in (source, data, text))
             trained = with_own_data(trained, run, data, is_named=named)
-            request = TextRequest(source, data, text, part, window, policy, as_json)
+            request = TextRequest(source, data, text, part, window, policy, as_json, how)
             evaluate_text(trained, request)
             return
         from charseq.cli.eval_pairs import PairRequest, evaluate_pairs
@@ -191,6 +198,7 @@ def evaluate(
             errors=errors,
             predictions=predictions,
             skip_errors=skip_errors,
+            calibration=how,
             as_json=as_json,
         )
         evaluate_pairs(trained, pairs)
