@@ -5,7 +5,21 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from charseq.cli.eval_options import Bins, Calibrate, EqualMass, Plot
+from charseq.cli.eval_options import (
+    Bins,
+    Calibrate,
+    Characters,
+    Decay,
+    Dynamic,
+    EqualMass,
+    LearningRate,
+    Novelty,
+    Plot,
+    Seed,
+    Segment,
+    Temperature,
+    UpdateRule,
+)
 from charseq.cli.options import (
     PAIRS,
     TEXT,
@@ -135,6 +149,15 @@ def evaluate(
     bins: Bins = None,
     equal_mass: EqualMass = False,
     plot: Plot = None,
+    novelty: Novelty = False,
+    characters: Characters = None,
+    temperature: Temperature = None,
+    seed: Seed = None,
+    dynamic: Dynamic = False,
+    rule: UpdateRule = None,
+    learning_rate: LearningRate = None,
+    decay: Decay = None,
+    segment: Segment = None,
 ) -> None:
     """Measure a trained model on the validation data of its run, or on a file.
 
@@ -151,11 +174,19 @@ def evaluate(
     """
     with quiet_interrupt():
         from charseq.cli.eval_calibration import calibration_request
+        from charseq.cli.eval_dynamic import dynamic_request, report_dynamic
+        from charseq.cli.eval_novelty import novelty_request, report_novelty
         from charseq.cli.eval_own_data import with_own_data
         from charseq.inference.load import load
         from charseq.inference.trained_lm import TrainedLanguageModel
 
         how = calibration_request(wanted=calibration, bins=bins, equal_mass=equal_mass, plot=plot)
+        sampled = novelty_request(
+            wanted=novelty, characters=characters, temperature=temperature, seed=seed
+        )
+        adapted = dynamic_request(
+            wanted=dynamic, rule=rule, learning_rate=learning_rate, decay=decay, segment=segment
+        )
         trained = load(run, *(ensemble or ()), device=device)
         part: Literal["train", "valid", "test"] | None = split.value if split else None
         policy: Unknown | None = unknown.value if unknown else None
@@ -174,15 +205,22 @@ def evaluate(
                 },
                 "is for models of pairs; this run is a language model",
             )
+            request = TextRequest(source, data, text, part, window, policy, as_json, how)
+            if sampled is not None:
+                refuse_options({"--dynamic": dynamic}, "goes without --novelty")
+                report_novelty(trained, run, request, sampled)
+                return
+            if adapted is not None:
+                report_dynamic(trained, run, request, adapted)
+                return
             named = any(one is not None for one in (source, data, text))
             trained = with_own_data(trained, run, data, is_named=named)
-            request = TextRequest(source, data, text, part, window, policy, as_json, how)
             evaluate_text(trained, request)
             return
         from charseq.cli.eval_pairs import PairRequest, evaluate_pairs
 
         refuse_options(
-            {"--text": text, "--window": window},
+            {"--text": text, "--window": window, "--novelty": novelty, "--dynamic": dynamic},
             "is for language models; this run converts pairs, which --data FILE names",
         )
         trained = with_own_data(trained, run, data, is_named=(source or data) is not None)

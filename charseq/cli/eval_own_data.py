@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 Trained = TypeVar("Trained", "TrainedLanguageModel", "TrainedSeq2Seq")
 
 
+def has_own_data(run: str) -> bool:
+    """Whether there is a ``config.yaml`` that says what the run's data is."""
+    path = expand(run)
+    return ((path if path.is_dir() else path.parent) / "config.yaml").is_file()
+
+
 def with_own_data(trained: Trained, run: str, data: str | None, *, is_named: bool) -> Trained:
     """The model with the data that its run folder names, or that the person has named.
 

@@ -69,7 +69,7 @@ def evaluate(
     Raises:
         CharseqError: the text has fewer than two characters, or an argument is out of range.
     """
-    total = _scorable(ids)
+    total = scorable(ids)
     if window is not None and streams != 1:
         raise CharseqError("evaluate: windows have no streams; give `window` or `streams`")
     if streams < 1 or warmup < 0 or (window is not None and window < 1):
@@ -99,13 +99,13 @@ def surprisal(model: LanguageModel, ids: Ids) -> NDArray[np.float64]:
     Raises:
         CharseqError: the text has fewer than two characters.
     """
-    _scorable(ids)
+    scorable(ids)
     with reading(model):
         chunks = [one.nats[:, 0].double().cpu().numpy() for one in _streams(model, ids, 1, 0)]
     return np.concatenate(chunks)
 
 
-def _scorable(ids: Ids) -> int:
+def scorable(ids: Ids) -> int:
     """How many characters can be scored."""
     if len(ids) < 2:
         raise CharseqError(
@@ -136,7 +136,7 @@ def _streams(model: LanguageModel, ids: Ids, streams: int, warmup: int) -> Itera
     starts = np.cumsum(lengths) - lengths
     state = model.lstm.zero_state(1)  # of the first piece: nothing stands in front of it
     if streams > 1:
-        others = _state_before(model, ids, starts[1:], warmup)
+        others = state_before(model, ids, starts[1:], warmup)
         state = torch.cat([state[0], others[0]], 1), torch.cat([state[1], others[1]], 1)
     yield from _score(model, ids, starts, lengths, state)
 
@@ -166,7 +166,7 @@ def _score(
     while rows := int(np.count_nonzero(lengths > done)):  # the shorter pieces have ended
         steps = min(max(1, cells // rows), int(lengths[rows - 1]) - done)
         h, c = state
-        text = _block(model, ids, starts[:rows] + done, steps + 1)
+        text = block(model, ids, starts[:rows] + done, steps + 1)
         logits, state = model(text[:-1], (h[:, :rows], c[:, :rows]))
         yield scored(logits, text[1:])
         done += steps
@@ -179,17 +179,17 @@ def scored(logits: Tensor, targets: Tensor) -> Scored:
     return Scored(-log_p.gather(-1, targets[..., None])[..., 0], likeliest == targets, top.exp())
 
 
-def _state_before(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], warmup: int) -> State:
+def state_before(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], warmup: int) -> State:
     """The state after the ``warmup`` characters in front of each of ``starts`` (B,)."""
     state = model.lstm.zero_state(len(starts))
     most = max(1, _cells(model) // len(starts))
     for done in range(0, warmup, most):
-        text = _block(model, ids, starts - warmup + done, min(most, warmup - done))
+        text = block(model, ids, starts - warmup + done, min(most, warmup - done))
         _, state = model.read(text, state)
     return state
 
 
-def _block(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], steps: int) -> Tensor:
+def block(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], steps: int) -> Tensor:
     """The ``steps`` ids from each of ``starts`` (B,) on, (T, B), on the model's device."""
     block: NDArray[Any] = ids[starts + np.arange(steps)[:, None]]
     return torch.from_numpy(block.astype(np.int64)).to(model.device)

@@ -532,7 +532,7 @@ def test_an_ensemble_is_as_sure_as_the_mean_of_its_models(letters: str, tmp_path
         with torch.no_grad():
             each = [model(source, torch.tensor([3]), read)[-1, 0] for model in trained.models]
         mean = sum(scores.double().softmax(-1) for scores in each) / 2
-        expected *= float(mean[ids[at] if at < len(ids) else END])  # type: ignore[index]
+        expected *= float(mean[ids[at] if at < len(ids) else END])
     assert float(probability) == pytest.approx(expected, rel=1e-5)
 
 

@@ -29,16 +29,13 @@ def test_an_error_computed_by_hand() -> None:
     """
     found = calibration([0.9, 0.2, 0.6, 0.4, 0.9], [True, False, False, True, True], bins=2)
     low, high = found.bins
-    assert (low.count, low.confidence, low.accuracy) == (2, pytest.approx(0.3), 0.5)
-    assert (high.count, high.confidence, high.accuracy) == (
-        3,
-        pytest.approx(0.8),
-        pytest.approx(2 / 3),
-    )
+    assert (low.count, high.count) == (2, 3)
+    assert [low.confidence, low.accuracy] == pytest.approx([0.3, 0.5])
+    assert [high.confidence, high.accuracy] == pytest.approx([0.8, 2 / 3])
     assert found.ece == pytest.approx(0.16)
     assert found.largest_gap == pytest.approx(0.2)
     assert high.gap == pytest.approx(-2 / 15)
-    assert (found.count, found.confidence, found.accuracy) == (5, pytest.approx(0.6), 0.6)
+    assert [found.count, found.confidence, found.accuracy] == pytest.approx([5, 0.6, 0.6])
     assert found.binning == "2 bins of equal width"
 
 
@@ -57,9 +54,9 @@ def test_bins_of_equal_width_as_another_implementation_has_them(
     )
     found = calibration(*zip(*answers, strict=True), bins=bins)
     assert found.ece == pytest.approx(expected, abs=1e-12)
-    assert [(one.low, one.count) for one in found.bins] == [
-        (pytest.approx((m - 1) / bins), len(members[m])) for m in sorted(members)
-    ]
+    assert [one.count for one in found.bins] == [len(members[m]) for m in sorted(members)]
+    lows = [(m - 1) / bins for m in sorted(members)]
+    assert [one.low for one in found.bins] == pytest.approx(lows)
 
 
 @given(answers=ANSWERS, bins=st.integers(1, 20))
