@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from charseq.cli.eval_options import Rule
+from charseq.cli import eval_options
 from charseq.cli.eval_own_data import has_own_data, with_own_data
 from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
 from charseq.cli.pipes import progress_bar, refuse_options, show_note
@@ -16,7 +16,7 @@ from charseq.text.characters import escape
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from charseq.inference.dynamic import Dynamics
+    from charseq.inference.dynamic import Dynamics, Rule
     from charseq.inference.metrics import Score
     from charseq.inference.trained_lm import TrainedLanguageModel
 
@@ -27,7 +27,7 @@ LONG = 2_000  # characters; what takes less than a second needs no progress bar
 class DynamicRequest:
     """How to adapt the weights; None is as the rule has it."""
 
-    rule: Rule | None
+    rule: "Rule | None"
     learning_rate: float | None
     decay: float | None
     segment: int | None
@@ -35,8 +35,7 @@ class DynamicRequest:
     def settings(self) -> "Dynamics":
         from charseq.inference.dynamic import DECAY, LEARNING_RATES, SEGMENT, Dynamics
 
-        rule = (self.rule or Rule.RMS).value
-        rate = self.learning_rate
+        rule, rate = self.rule or "rms", self.learning_rate
         return Dynamics(
             rule,
             LEARNING_RATES[rule] if rate is None else rate,
@@ -48,7 +47,7 @@ class DynamicRequest:
 def dynamic_request(
     *,
     wanted: bool,
-    rule: Rule | None,
+    rule: eval_options.Rule | None,
     learning_rate: float | None,
     decay: float | None,
     segment: int | None,
@@ -58,7 +57,7 @@ def dynamic_request(
         given = {"--rule": rule, "--learning-rate": learning_rate, "--decay": decay}
         refuse_options({**given, "--segment": segment}, "goes with --dynamic")
         return None
-    return DynamicRequest(rule, learning_rate, decay, segment)
+    return DynamicRequest(rule and rule.value, learning_rate, decay, segment)
 
 
 def report_dynamic(

@@ -32,7 +32,7 @@ Rule: TypeAlias = Literal["rms", "sgd"]
 LEARNING_RATES: dict[Rule, float] = {"rms": 1e-3, "sgd": 0.1}
 DECAY = 3e-4
 SEGMENT = 20
-EPSILON = 1e-3
+EPSILON = 1e-4
 GRADIENTS = 500  # segments of the training text whose gradients are squared
 WARMUP = 256  # characters in front of each, for its state
 

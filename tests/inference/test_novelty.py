@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from charseq.inference.novelty import held_out_pieces, novelty
-from charseq.text.vocab import Vocab
+from charseq.text.vocab import Unknown, Vocab
 
 TRAINING = "To be, or not to be:\nthat is the question.\nWhether 'tis nobler\n"
 
 
-def vocab_of(text: str, unknown: str = "error") -> Vocab:
-    policy = "replace" if unknown == "replace" else "error"
-    return Vocab.from_counts(dict.fromkeys(text, 1), unknown=policy)
+def vocab_of(text: str, unknown: Unknown = "error") -> Vocab:
+    return Vocab.from_counts(dict.fromkeys(text, 1), unknown=unknown)
 
 
 def test_shares_and_the_longest_run_with_its_place() -> None:
