@@ -171,6 +171,8 @@ def evaluate(
     Example: charseq eval runs/dates --split test --errors 10
 
     Example: charseq eval runs/stdlib --data other.py
+
+    Example: charseq eval runs/stdlib --novelty
     """
     with quiet_interrupt():
         from charseq.cli.eval_calibration import calibration_request

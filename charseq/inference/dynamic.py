@@ -13,7 +13,8 @@ equation 3; the mean in R goes over all weights.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -54,6 +55,18 @@ class Dynamics:
     segment: int = SEGMENT
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """So short products gain nothing from a second thread, and wait for it where others compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def evaluate_dynamic(
     model: LanguageModel,
     ids: Ids,
@@ -106,6 +119,7 @@ def evaluate_dynamic(
     return static.score(), dynamic.score()
 
 
+@one_thread()
 def mean_square_gradients(
     model: LanguageModel, training: Ids, segment: int, *, count: int = GRADIENTS
 ) -> list[Tensor]:

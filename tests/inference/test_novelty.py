@@ -49,7 +49,7 @@ def test_unknown_characters_are_no_copies_of_each_other() -> None:
 
 
 def test_lines_are_counted_over_the_whole_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charseq.inference.novelty.CHUNK", 7)
+    monkeypatch.setattr("charseq.inference.novelty.CHUNK", 50)
     text = "".join(f"line {number}\n" for number in range(300))
     vocab = vocab_of(text + "x")
     for number in (0, 1, 123, 299):

@@ -84,6 +84,21 @@ def test_a_text_without_anything_of_a_piece() -> None:
     assert Copies(found.lengths[:0], found.places[:0]).inside(1).tolist() == []
 
 
+def test_of_two_parts_that_meet_in_a_state_the_longer_run_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With their third symbol one has read 0 1 2 and one 1 2, which end in the same places."""
+    monkeypatch.setattr(copies, "SHORTEST_PART", 4)
+    for text in ([0, 1, 2, 3, 3, 1, 2, 3], [3, 1, 2, 3, 0, 1, 2, 3]):
+        (found,) = find_copies([ids([0, 1, 2])], ids(text), SYMBOLS)
+        assert found.lengths.tolist() == [1, 2, 3]
+
+
+def test_a_text_ends_where_it_ends() -> None:
+    (found,) = find_copies([ids([3, 3])], ids([0, 1, 2] * 4 + [3]), SYMBOLS)  # parts of 7
+    assert found.lengths.tolist() == [1, 1]
+
+
 def test_no_run_goes_over_the_end_of_a_piece() -> None:
     left, right = find_copies([ids([0, 1]), ids([2, 3])], ids([0, 1, 2, 3]), SYMBOLS)
     assert left.lengths.tolist() == right.lengths.tolist() == [1, 2]
