@@ -31,6 +31,6 @@ class SaveError(CharseqError):
 
 
 class NotFiniteError(CharseqError):
-    """Training produced a NaN or an infinity; the text is the diagnosis."""
+    """A training, or dynamic evaluation, gave a NaN or an infinity; the text is the diagnosis."""
 
     exit_code = 3

@@ -55,6 +55,7 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
     from rich.table import Table
     from rich.text import Text
 
+    from charseq.cli.confidence import confidence
     from charseq.text.characters import escape
     from charseq.text.pairs import load_pairs
     from charseq.text.symbols import TAG_SEPARATOR
@@ -69,13 +70,15 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
         [(example.source, example.features) for example in examples], unknown="replace"
     )
     for example, conversion in zip(examples, conversions, strict=True):
-        written = conversion.outputs[0].text
+        output = conversion.outputs[0]
+        written = output.text
         right = written in example.targets
         grid.add_row(
             Text(escape(example.source)),
             Text(escape(TAG_SEPARATOR.join(example.features)), style="dim"),
             Text("→", style="dim"),
             Text(escape(written), style="green" if right else "red"),
+            Text(confidence(output), style="dim", justify="right"),
             Text("" if right else f"should be {escape(example.targets[0])}", style="dim"),
         )
     console.print(grid)

@@ -5,6 +5,21 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from charseq.cli.eval_options import (
+    Bins,
+    Calibrate,
+    Characters,
+    Decay,
+    Dynamic,
+    EqualMass,
+    LearningRate,
+    Novelty,
+    Plot,
+    Seed,
+    Segment,
+    Temperature,
+    UpdateRule,
+)
 from charseq.cli.options import (
     PAIRS,
     TEXT,
@@ -130,6 +145,19 @@ def evaluate(
             rich_help_panel=PAIRS,
         ),
     ] = False,
+    calibration: Calibrate = False,
+    bins: Bins = None,
+    equal_mass: EqualMass = False,
+    plot: Plot = None,
+    novelty: Novelty = False,
+    characters: Characters = None,
+    temperature: Temperature = None,
+    seed: Seed = None,
+    dynamic: Dynamic = False,
+    rule: UpdateRule = None,
+    learning_rate: LearningRate = None,
+    decay: Decay = None,
+    segment: Segment = None,
 ) -> None:
     """Measure a trained model on the validation data of its run, or on a file.
 
@@ -143,11 +171,23 @@ def evaluate(
     Example: charseq eval runs/dates --split test --errors 10
 
     Example: charseq eval runs/stdlib --data other.py
+
+    Example: charseq eval runs/stdlib --novelty
     """
     with quiet_interrupt():
+        from charseq.cli.eval_calibration import calibration_request
+        from charseq.cli.eval_dynamic import dynamic_request, report_dynamic
+        from charseq.cli.eval_novelty import novelty_request, report_novelty
         from charseq.inference.load import load
         from charseq.inference.trained_lm import TrainedLanguageModel
 
+        how = calibration_request(wanted=calibration, bins=bins, equal_mass=equal_mass, plot=plot)
+        sampled = novelty_request(
+            wanted=novelty, characters=characters, temperature=temperature, seed=seed
+        )
+        adapted = dynamic_request(
+            wanted=dynamic, rule=rule, learning_rate=learning_rate, decay=decay, segment=segment
+        )
         trained = load(run, *(ensemble or ()), device=device)
         part: Literal["train", "valid", "test"] | None = split.value if split else None
         policy: Unknown | None = unknown.value if unknown else None
@@ -166,13 +206,20 @@ def evaluate(
                 },
                 "is for models of pairs; this run is a language model",
             )
-            request = TextRequest(source, data, text, part, window, policy, as_json)
+            request = TextRequest(source, data, text, part, window, policy, as_json, how)
+            if sampled is not None:
+                refuse_options({"--dynamic": dynamic}, "goes without --novelty")
+                report_novelty(trained, request, sampled)
+                return
+            if adapted is not None:
+                report_dynamic(trained, request, adapted)
+                return
             evaluate_text(trained, request)
             return
         from charseq.cli.eval_pairs import PairRequest, evaluate_pairs
 
         refuse_options(
-            {"--text": text, "--window": window},
+            {"--text": text, "--window": window, "--novelty": novelty, "--dynamic": dynamic},
             "is for language models; this run converts pairs, which --data FILE names",
         )
         pairs = PairRequest(
@@ -187,6 +234,7 @@ def evaluate(
             errors=errors,
             predictions=predictions,
             skip_errors=skip_errors,
+            calibration=how,
             as_json=as_json,
         )
         evaluate_pairs(trained, pairs)

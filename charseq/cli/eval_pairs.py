@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.eval_errors import show_errors, worst
 from charseq.cli.pipes import MANY, STANDARD_INPUT, progress_bar, show_note, whole_file
 from charseq.errors import CharseqError
@@ -17,12 +18,14 @@ from charseq.text.symbols import TAG_SEPARATOR
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from charseq.inference.calibration import Calibration
     from charseq.inference.metrics import PairScore
     from charseq.inference.pairs import By, Judged
     from charseq.inference.trained_seq2seq import Part, TrainedSeq2Seq
     from charseq.text.pairs import Pairs
     from charseq.text.vocab import Unknown
 
+ANSWERS = "sources"  # what a model of pairs is sure of: an answer to each
 HEADER = ("source", "features", "prediction", "right", "edits", "log-probability", "reference")
 
 
@@ -45,6 +48,7 @@ class PairRequest:
     errors: int | None
     predictions: str | None
     skip_errors: bool
+    calibration: CalibrationRequest | None
     as_json: bool
 
 
@@ -59,9 +63,12 @@ def evaluate_pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
     score, judged = _judge(trained, pairs, request)
     if request.predictions is not None:
         _write_predictions(request.predictions, judged)
+    found = _calibration(judged, request)
     if request.as_json:
         report = _report(trained, request, score, judged, len(pairs.examples))
         report["skipped"] = skipped
+        if found is not None:
+            report["calibration"] = found.to_json()
         typer.echo(json.dumps(report, indent=2))  # ASCII: harmless to a terminal
         return
     from rich.console import Console
@@ -72,6 +79,8 @@ def evaluate_pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
         show_errors(console, judged, request.errors, spaced=spaced)
     if request.by is not None:
         _show_groups(console, judged, request.by)
+    if found is not None:
+        show_calibration(console, found, ANSWERS)
     _show_score(console, _facts(trained, request, score, judged, len(pairs.examples)))
 
 
@@ -141,6 +150,19 @@ def _judge(
             limit=request.limit,
             progress=progress,
         )
+
+
+def _calibration(judged: Sequence["Judged"], request: PairRequest) -> "Calibration | None":
+    """How sure the model was of how many right answers, if that is asked for; drawn too."""
+    how = request.calibration
+    if how is None:
+        return None
+    from charseq.inference.calibration import calibration, of_pairs
+
+    found = calibration(*of_pairs(judged), bins=how.bins, equal_mass=how.equal_mass)
+    if how.plot is not None:
+        draw_calibration(how.plot, found, ANSWERS)
+    return found
 
 
 def _unseen(trained: "TrainedSeq2Seq", judged: Sequence["Judged"]) -> tuple[int, int]:

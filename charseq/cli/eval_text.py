@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.pipes import STANDARD_INPUT, progress_bar, read_text
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from charseq.inference.calibration import Calibration
     from charseq.inference.metrics import Score
     from charseq.inference.trained_lm import TrainedLanguageModel
     from charseq.text.vocab import Ids, Unknown
@@ -42,6 +44,7 @@ class TextRequest:
     window: int | None
     unknown: "Unknown | None"
     as_json: bool
+    calibration: CalibrationRequest | None = None
 
 
 def evaluate_text(trained: "TrainedLanguageModel", request: TextRequest) -> None:
@@ -50,19 +53,50 @@ def evaluate_text(trained: "TrainedLanguageModel", request: TextRequest) -> None
     Raises:
         CharseqError: more than one text is given, or it cannot be read or scored.
     """
-    _check(request)
+    check_text(request)
     from rich.console import Console
 
-    policy = request.unknown or trained.config.data.unknown
-    costs: list[tuple[str, float | None]] | None = None
+    ids = text_ids(trained, request)
+    costs = None
     if request.text is not None:
-        ids = trained.vocab.encode(request.text, unknown=policy)  # says where a stranger is
-        costs = _by_character(trained, request.text, policy)
-    elif request.data is not None or request.source is not None:
-        ids = _encode(trained, request.data or STANDARD_INPUT, policy)
-    else:
-        ids = trained.split_ids(request.split or "valid", policy)
-    window = request.window
+        costs = _by_character(trained, request.text, request.unknown or trained.config.data.unknown)
+    score, found = _score(trained, ids, request)
+    if request.as_json:
+        report = _as_json(trained, score, request.window, costs)
+        if found is not None:
+            report["calibration"] = found.to_json()
+        typer.echo(json.dumps(report, indent=2))
+        return
+    console = Console(highlight=False)
+    if costs is not None:
+        _show_costs(console, costs)
+    if found is not None:
+        show_calibration(console, found, unit_of(trained, "s"))
+    _show_score(console, trained, score, request.window)
+
+
+def text_ids(trained: "TrainedLanguageModel", request: TextRequest) -> "Ids":
+    """The text that is asked for, as ids (n,)."""
+    policy = request.unknown or trained.config.data.unknown
+    if request.text is not None:
+        return trained.vocab.encode(request.text, unknown=policy)  # says where a stranger is
+    if request.data is not None or request.source is not None:
+        return _encode(trained, request.data or STANDARD_INPUT, policy)
+    return trained.split_ids(request.split or "valid", policy)
+
+
+def unit_of(trained: "TrainedLanguageModel", ending: str = "") -> str:
+    """What the model reads, with an ending: characters, or bytes."""
+    return ("byte" if trained.vocab.kind == "byte" else "character") + ending
+
+
+def _score(
+    trained: "TrainedLanguageModel", ids: "Ids", request: TextRequest
+) -> "tuple[Score, Calibration | None]":
+    """The score; and of how much of it the model was how sure, if that is asked for."""
+    from charseq.inference.calibration import Confidences
+
+    how, seen = request.calibration, Confidences()
     with progress_bar(shown=len(ids) >= LONG) as bar:
         task = None if bar is None else bar.add_task("evaluating", total=len(ids) - 1)
 
@@ -70,17 +104,18 @@ def evaluate_text(trained: "TrainedLanguageModel", request: TextRequest) -> None
             if bar is not None and task is not None:
                 bar.update(task, completed=done)
 
-        score = trained.score(ids, window=window, progress=progress)
-    if request.as_json:
-        typer.echo(json.dumps(_as_json(trained, score, window, costs), indent=2))
-        return
-    console = Console(highlight=False)
-    if costs is not None:
-        _show_costs(console, costs)
-    _show_score(console, trained, score, window)
+        observe = None if how is None else seen.add
+        score = trained.score(ids, window=request.window, progress=progress, observe=observe)
+    if how is None:
+        return score, None
+    found = seen.calibration(bins=how.bins, equal_mass=how.equal_mass)
+    if how.plot is not None:
+        draw_calibration(how.plot, found, unit_of(trained, "s"))
+    return score, found
 
 
-def _check(request: TextRequest) -> None:
+def check_text(request: TextRequest) -> None:
+    """Refuse more than one text, and what does not go with it."""
     if request.source not in (None, STANDARD_INPUT):
         raise CharseqError(
             f"eval: {request.source!r} is one argument too many; a file is given as --data FILE"
@@ -88,6 +123,8 @@ def _check(request: TextRequest) -> None:
     given = (request.source, request.data, request.text, request.split)
     if sum(one is not None for one in given) > 1:
         raise CharseqError("eval: choose one text: --data, --text, --split or -, not two")
+    if request.text is not None and request.calibration is not None:
+        raise CharseqError("--calibration: a line is too short for it; give --data FILE or --split")
     if request.text is not None and request.window is not None:
         raise CharseqError("eval: --text carries the state through; it goes without --window")
 
@@ -152,7 +189,7 @@ def _show_score(
 
     from charseq.text.characters import escape
 
-    unit = "byte" if trained.vocab.kind == "byte" else "character"
+    unit = unit_of(trained)
     step = "" if trained.step is None else f", step {trained.step:,}"
     facts = {
         f"nats per {unit}": f"{score.nats:.4f}",

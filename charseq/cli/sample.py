@@ -181,6 +181,17 @@ def sample(
             rich_help_panel=PAIRS,
         ),
     ] = False,
+    confidence: Annotated[
+        bool | None,
+        typer.Option(
+            "--confidence/--no-confidence",
+            help="Print behind each target how probable the model takes it to be, as a whole, its "
+            "end included: percent on a terminal, else a column from 0 to 1. With --ensemble the "
+            "mean of the models. `charseq eval --calibration` tells what that is worth.",
+            show_default="on a terminal",
+            rich_help_panel=PAIRS,
+        ),
+    ] = None,
     attention: Annotated[
         bool,
         typer.Option(
@@ -229,6 +240,7 @@ def sample(
                     "--n-best": n_best,
                     "--length-penalty": length_penalty,
                     "--log-probabilities": log_probabilities,
+                    "--confidence": confidence,
                     "--attention": attention,
                     "--attention-file": attention_file,
                 },
@@ -277,6 +289,7 @@ def sample(
             unknown=unknown.value,
             skip_errors=skip_errors,
             columns=log_probabilities or (n_best or 1) > 1,
+            confidence=confidence,
             attention=attention,
             attention_file=attention_file,
             as_json=as_json,

@@ -1,6 +1,7 @@
 """``charseq sample`` with a model of pairs: a line a target, in the order of the sources."""
 
 import json
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
+from charseq.cli.confidence import confidence
 from charseq.cli.pipes import (
     MANY,
     STANDARD_INPUT,
@@ -48,6 +50,7 @@ class PairRequest:
 
     Attributes:
         columns: print source, tags and log-probability too.
+        confidence: print the probability of each target; None: to a terminal.
         skip_errors: a line that cannot be read gives an empty one.
     """
 
@@ -63,6 +66,7 @@ class PairRequest:
     seed: int | None
     unknown: "Unknown"
     columns: bool
+    confidence: bool | None
     skip_errors: bool
     attention: bool
     attention_file: str | None
@@ -313,6 +317,10 @@ def _write_lines(
         if request.columns:
             cells = [conversion.source, *tags, line, f"{output.log_probability:.4f}"]
             line = "\t".join(cells)
+        if on_terminal and request.confidence is not False:
+            line += f"\t{confidence(output)}"
+        elif request.confidence:
+            line += f"\t{math.exp(output.log_probability):.6g}"
         out((harmless(line) if on_terminal else line) + "\n")
         if request.attention:
             out(_drawn(_alignment(conversion, output)))
@@ -324,6 +332,7 @@ def _record(conversion: "Conversion", request: PairRequest) -> dict[str, Any]:
         record: dict[str, Any] = {
             "target": output.text,
             "log_probability": output.log_probability,
+            "probability": math.exp(output.log_probability),
             "finished": output.finished,
         }
         if request.attention and output.attention is not None:

@@ -7,12 +7,12 @@ report, and always a little worse. Both are pieces of the text, read side by sid
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from charseq.errors import CharseqError
 from charseq.inference.metrics import Score
@@ -22,9 +22,24 @@ from charseq.models.protocol import HasMode
 from charseq.text.vocab import Ids
 
 Progress = Callable[[int, int], object]  # characters scored so far, of how many
+Observe = Callable[[Tensor, Tensor], object]  # ``Scored.top`` and ``Scored.hits`` of each chunk
 
 CHUNK_FLOATS = 1 << 21  # about how many a forward pass holds at once, whatever the text's length
 FEWEST_STEPS = 32  # of a window in one forward pass; with shorter ones, more windows share it
+
+
+class Scored(NamedTuple):
+    """What the model foresaw at some places of a text, (T, B) each.
+
+    Attributes:
+        nats: the cross-entropy of the character that came.
+        hits: whether it was the likeliest.
+        top: the probability of the likeliest.
+    """
+
+    nats: Tensor
+    hits: Tensor
+    top: Tensor
 
 
 def evaluate(
@@ -36,6 +51,7 @@ def evaluate(
     warmup: int = 256,
     progress: Progress | None = None,
     between: Callable[[], object] = lambda: None,
+    observe: Observe | None = None,
 ) -> Score:
     """Score a text (n,), on the model's device, in evaluation mode; sums are in float64.
 
@@ -50,11 +66,12 @@ def evaluate(
             ``warmup``: a short text is cut into fewer.
         progress: called after each chunk with the characters scored, and their total.
         between: called between two chunks; what it raises ends the evaluation.
+        observe: called with what each chunk's likeliest symbols were given, and which were right.
 
     Raises:
         CharseqError: the text has fewer than two characters, or an argument is out of range.
     """
-    total = _scorable(ids)
+    total = scorable(ids)
     if window is not None and streams != 1:
         raise CharseqError("evaluate: windows have no streams; give `window` or `streams`")
     if streams < 1 or warmup < 0 or (window is not None and window < 1):
@@ -67,10 +84,12 @@ def evaluate(
     hits = torch.zeros((), dtype=torch.int64, device=device)
     done = 0
     with reading(model):
-        for chunk_nats, chunk_hits in chunks:
-            nats += chunk_nats.sum(dtype=torch.float64)  # no .item(): a GPU need not wait
-            hits += chunk_hits.sum()
-            done += chunk_hits.numel()
+        for chunk in chunks:
+            nats += chunk.nats.sum(dtype=torch.float64)  # no .item(): a GPU need not wait
+            hits += chunk.hits.sum()
+            done += chunk.hits.numel()
+            if observe is not None:
+                observe(chunk.top, chunk.hits)
             if progress is not None:
                 progress(done, total)
             if done < total:
@@ -84,13 +103,13 @@ def surprisal(model: LanguageModel, ids: Ids) -> NDArray[np.float64]:
     Raises:
         CharseqError: the text has fewer than two characters.
     """
-    _scorable(ids)
+    scorable(ids)
     with reading(model):
-        chunks = [nats[:, 0].double().cpu().numpy() for nats, _ in _streams(model, ids, 1, 0)]
+        chunks = [one.nats[:, 0].double().cpu().numpy() for one in _streams(model, ids, 1, 0)]
     return np.concatenate(chunks)
 
 
-def _scorable(ids: Ids) -> int:
+def scorable(ids: Ids) -> int:
     """How many characters can be scored."""
     if len(ids) < 2:
         raise CharseqError(
@@ -112,9 +131,7 @@ def reading(model: HasMode) -> Iterator[None]:
         model.train(training)
 
 
-def _streams(
-    model: LanguageModel, ids: Ids, streams: int, warmup: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _streams(model: LanguageModel, ids: Ids, streams: int, warmup: int) -> Iterator[Scored]:
     """The text as contiguous pieces side by side; their lengths differ by one at most."""
     total = len(ids) - 1
     streams = min(streams, max(1, total // max(warmup, 1)))
@@ -123,12 +140,12 @@ def _streams(
     starts = np.cumsum(lengths) - lengths
     state = model.lstm.zero_state(1)  # of the first piece: nothing stands in front of it
     if streams > 1:
-        others = _state_before(model, ids, starts[1:], warmup)
+        others = state_before(model, ids, starts[1:], warmup)
         state = torch.cat([state[0], others[0]], 1), torch.cat([state[1], others[1]], 1)
     yield from _score(model, ids, starts, lengths, state)
 
 
-def _windows(model: LanguageModel, ids: Ids, window: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _windows(model: LanguageModel, ids: Ids, window: int) -> Iterator[Scored]:
     """Windows of ``window`` inputs, the last one perhaps shorter, as many at once as fit."""
     total = len(ids) - 1
     group = window * max(1, _cells(model) // min(window, FEWEST_STEPS))
@@ -144,37 +161,39 @@ def _score(
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
     state: State,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[Scored]:
     """Read the inputs ``start … start + length - 1`` of B pieces side by side, longest first.
 
-    Yields, chunk after chunk of T steps, for the character that follows each input: the
-    cross-entropy in nats (T, B), and whether it was the likeliest (T, B).
+    Yields, chunk after chunk of T steps, what was foreseen behind each input.
     """
     done, cells = 0, _cells(model)
     while rows := int(np.count_nonzero(lengths > done)):  # the shorter pieces have ended
         steps = min(max(1, cells // rows), int(lengths[rows - 1]) - done)
         h, c = state
-        text = _block(model, ids, starts[:rows] + done, steps + 1)
+        text = block(model, ids, starts[:rows] + done, steps + 1)
         logits, state = model(text[:-1], (h[:, :rows], c[:, :rows]))
-        targets = text[1:]
-        nats = nn.functional.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), reduction="none"
-        )
-        yield nats.view_as(targets), logits.argmax(-1) == targets
+        yield scored(logits, text[1:])
         done += steps
 
 
-def _state_before(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], warmup: int) -> State:
+def scored(logits: Tensor, targets: Tensor) -> Scored:
+    """What logits (T, B, V) foresaw of the characters that came, (T, B)."""
+    log_p = logits.log_softmax(-1)
+    top, likeliest = log_p.max(-1)
+    return Scored(-log_p.gather(-1, targets[..., None])[..., 0], likeliest == targets, top.exp())
+
+
+def state_before(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], warmup: int) -> State:
     """The state after the ``warmup`` characters in front of each of ``starts`` (B,)."""
     state = model.lstm.zero_state(len(starts))
     most = max(1, _cells(model) // len(starts))
     for done in range(0, warmup, most):
-        text = _block(model, ids, starts - warmup + done, min(most, warmup - done))
+        text = block(model, ids, starts - warmup + done, min(most, warmup - done))
         _, state = model.read(text, state)
     return state
 
 
-def _block(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], steps: int) -> Tensor:
+def block(model: LanguageModel, ids: Ids, starts: NDArray[np.int64], steps: int) -> Tensor:
     """The ``steps`` ids from each of ``starts`` (B,) on, (T, B), on the model's device."""
     block: NDArray[Any] = ids[starts + np.arange(steps)[:, None]]
     return torch.from_numpy(block.astype(np.int64)).to(model.device)

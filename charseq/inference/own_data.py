@@ -13,19 +13,24 @@ from charseq.config.schema import LMConfig, Seq2SeqConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 
+CONFIG = "config.yaml"
 TaskConfig = TypeVar("TaskConfig", LMConfig, Seq2SeqConfig)
+
+
+def has_own_data(checkpoint: Path) -> bool:
+    """Whether there is a ``config.yaml`` beside a checkpoint, which says what its data are."""
+    return (checkpoint.parent / CONFIG).is_file()
 
 
 def own_config(config: TaskConfig, checkpoint: Path) -> TaskConfig:
     """A checkpoint's configuration with the data that its run folder names; what becomes of unknown
     symbols is still the checkpoint's, or whoever reads it has changed that.
 
-
     Raises:
         CharseqError: there is no config.yaml beside the checkpoint, or one of another task.
     """
-    settings = checkpoint.parent / "config.yaml"
-    if not settings.is_file():
+    settings = checkpoint.parent / CONFIG
+    if not has_own_data(checkpoint):
         raise CharseqError(
             f"{escape(str(checkpoint))}: there is no config.yaml beside it, and paths inside a"
             " checkpoint are not followed; name what to score with --data FILE"

@@ -25,7 +25,7 @@ from charseq.text.characters import escape
 from charseq.text.vocab import Ids, Unknown, Vocab
 
 if TYPE_CHECKING:
-    from charseq.inference.evaluate import Progress
+    from charseq.inference.evaluate import Observe, Progress
     from charseq.inference.metrics import Score
     from charseq.models.language_model import LanguageModel
 
@@ -220,11 +220,14 @@ class TrainedLanguageModel:
         window: int | None = None,
         streams: int = 1,
         progress: "Progress | None" = None,
+        observe: "Observe | None" = None,
     ) -> "Score":
-        """As ``evaluate``, for ids (n,)."""
+        """As ``evaluate``, for ids (n,); ``observe`` as in ``inference.evaluate.evaluate``."""
         from charseq.inference.evaluate import evaluate
 
-        return evaluate(self.model, ids, window=window, streams=streams, progress=progress)
+        return evaluate(
+            self.model, ids, window=window, streams=streams, progress=progress, observe=observe
+        )
 
     def split_ids(self, split: Part, unknown: Unknown | None = None) -> Ids:
         """The ids (n,) of a part of the text that the run folder names, a memory map; see

@@ -5,6 +5,7 @@ the weights after 60 steps are those of 30 steps, a stop, and 30 more, bit for b
 """
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -62,6 +63,10 @@ class Progress:
     loss_sum: float = 0.0
     symbols: int = 0
     busy_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``dataclasses.asdict``, which leaves a tuple at each save to Python's free lists."""
+        return {**vars(self), "usual": {**vars(self.usual)}}
 
     def forget_best(self) -> None:
         """Values of another measure cannot be compared with those to come."""
@@ -144,7 +149,7 @@ class TrainingState:
             torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], self.device)
 
     def _checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
-        extra = {"progress": asdict(self.progress), "fingerprint": self.fingerprint}
+        extra = {"progress": self.progress.to_json(), "fingerprint": self.fingerprint}
         if self.init_from is not None:
             extra["init_from"] = self.init_from
         return Checkpoint(self.config, self.vocab, tensors, extra)

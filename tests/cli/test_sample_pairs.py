@@ -16,16 +16,18 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 import typer
 from pair_runs import CONTROLS, LONGEST, PHONES, make_config, make_run
 from typer.testing import CliRunner
 
+from charseq.cli.confidence import confidence, percent
 from charseq.cli.sample import sample
 from charseq.errors import CharseqError
 from charseq.inference.load import load
-from charseq.inference.trained_seq2seq import TrainedSeq2Seq
+from charseq.inference.trained_seq2seq import Output, TrainedSeq2Seq
 from charseq.models.checkpoint import read_checkpoint, write_checkpoint
-from charseq.text.pair_vocab import PairVocab
+from charseq.text.pair_vocab import END, PairVocab
 
 app = typer.Typer()
 app.command()(sample)
@@ -392,7 +394,7 @@ def test_a_terminal_is_spared_control_characters(tmp_path: Path) -> None:
         os.close(theirs)
         shown = screen.read(10_000).decode()
     visible = expected.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
-    assert shown == visible.replace("\n", "\r\n")
+    assert [line.split("\t")[0] for line in shown.split("\r\n")] == visible.split("\n")
 
 
 def next_line(stream: IO[bytes]) -> str:
@@ -483,3 +485,62 @@ def test_log_probabilities_are_in_nats(letters: str) -> None:
     lines = run(letters, "a", "--n-best", "50", "--beam", "50").splitlines()
     total = sum(math.exp(float(line.split("\t")[2])) for line in lines)
     assert 0 < total < 1.001
+
+
+def test_how_sure_the_model_is_of_each_target(letters: str) -> None:
+    """A column where it is asked for; a terminal is shown it, a pipe is not."""
+    trained = load_pairs(letters)
+    outputs = [c.outputs[0] for c in trained.convert(["abc", "deé"])]
+    shown = run(letters, "abc", "deé", "--confidence").splitlines()
+    assert [line.split("\t")[0] for line in shown] == [output.text for output in outputs]
+    sure = [float(line.split("\t")[1]) for line in shown]
+    assert sure == pytest.approx([math.exp(output.log_probability) for output in outputs], rel=1e-5)
+    records = json.loads(run(letters, "abc", "deé", "--json"))
+    assert [record["outputs"][0]["probability"] for record in records] == pytest.approx(sure, 1e-5)
+    columns = run(letters, "abc", "--n-best", "2", "--confidence").splitlines()
+    for line in columns:
+        nats, probability = map(float, line.split("\t")[-2:])
+        assert probability == pytest.approx(math.exp(nats), rel=1e-3)
+    assert run(letters, "abc", "deé", "--no-confidence") == targets(letters, "abc", "deé")
+
+
+@pytest.mark.parametrize(
+    ("option", "is_shown"), [("--confidence", True), ("--no-confidence", False)]
+)
+def test_a_terminal_is_told_in_percent(letters: str, option: str, is_shown: bool) -> None:
+    output = next(load_pairs(letters).convert(["abc"])).outputs[0]
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        command = [sys.executable, "-c", PROGRAM, letters, "abc", option]
+        subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
+        os.close(theirs)
+        shown = screen.read(10_000).decode()
+    assert shown == output.text + is_shown * f"\t{confidence(output)}" + "\r\n"
+
+
+def test_an_ensemble_is_as_sure_as_the_mean_of_its_models(letters: str, tmp_path: Path) -> None:
+    """At every symbol: the product of the means, which is not the mean of the products."""
+    other = make_run(tmp_path, seed=1)
+    line = run(letters, "--ensemble", other, "abc", "--beam", "1", "--confidence")
+    text, probability = line.removesuffix("\n").split("\t")
+    trained = load_pairs(letters, other)
+    source = torch.from_numpy(trained.vocab.encode_source("abc", ()))[:, None]
+    ids = trained.vocab.encode_target(text)
+    expected = 1.0
+    for at in range(min(len(ids) + 1, LONGEST)):
+        read = torch.tensor([END, *ids.tolist()[:at]])[:, None]
+        with torch.no_grad():
+            each = [model(source, torch.tensor([3]), read)[-1, 0] for model in trained.models]
+        mean = sum(scores.double().softmax(-1) for scores in each) / 2
+        expected *= float(mean[ids[at] if at < len(ids) else END])
+    assert float(probability) == pytest.approx(expected, rel=1e-5)
+
+
+def test_percent_claims_no_certainty_that_there_is_not() -> None:
+    cases = {1.0: "100.0%", 0.99951: ">99.9%", 0.9994: "99.9%", 0.5: "50.0%", 0.0004: "<0.1%"}
+    for probability, shown in cases.items():
+        assert percent(math.log(probability)) == shown
+    assert percent(-math.inf) == "0.0%"
+    cut = Output("a", ["a"], math.log(0.25), finished=False, attention=None)
+    assert confidence(cut) == "at most 25.0%"
+    assert confidence(replace(cut, finished=True)) == "25.0%"

@@ -1,0 +1,163 @@
+"""``charseq eval --dynamic``: a language model that learns from the text that it has foreseen."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from charseq.cli import eval_options
+from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
+from charseq.cli.pipes import progress_bar, refuse_options, show_note
+from charseq.errors import CharseqError
+from charseq.text.characters import escape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from charseq.inference.dynamic import Dynamics, Rule
+    from charseq.inference.metrics import Score
+    from charseq.inference.trained_lm import TrainedLanguageModel
+
+LONG = 2_000  # characters; what takes less than a second needs no progress bar
+
+
+@dataclass(frozen=True)
+class DynamicRequest:
+    """How to adapt the weights; None is as the rule has it."""
+
+    rule: "Rule | None"
+    learning_rate: float | None
+    decay: float | None
+    segment: int | None
+
+    def settings(self) -> "Dynamics":
+        from charseq.inference.dynamic import DECAY, LEARNING_RATES, SEGMENT, Dynamics
+
+        rule, rate = self.rule or "rms", self.learning_rate
+        return Dynamics(
+            rule,
+            LEARNING_RATES[rule] if rate is None else rate,
+            DECAY if self.decay is None else self.decay,
+            SEGMENT if self.segment is None else self.segment,
+        )
+
+
+def dynamic_request(
+    *,
+    wanted: bool,
+    rule: eval_options.Rule | None,
+    learning_rate: float | None,
+    decay: float | None,
+    segment: int | None,
+) -> DynamicRequest | None:
+    """What the options ask for; None: nothing. Raises CharseqError where they lack --dynamic."""
+    if not wanted:
+        given = {"--rule": rule, "--learning-rate": learning_rate, "--decay": decay}
+        refuse_options({**given, "--segment": segment}, "goes with --dynamic")
+        return None
+    return DynamicRequest(rule and rule.value, learning_rate, decay, segment)
+
+
+def report_dynamic(
+    trained: "TrainedLanguageModel", request: TextRequest, asked: DynamicRequest
+) -> None:
+    """Score a text with the weights as they are and adapted, and print both.
+
+    Raises:
+        CharseqError: the text cannot be read, or options do not go together.
+        NotFiniteError: the weights were adapted too fast.
+    """
+    from charseq.inference.dynamic import evaluate_dynamic
+    from charseq.inference.own_data import has_own_data, own_config
+
+    check_text(request)
+    given = {"--text": request.text, "--window": request.window}
+    refuse_options({**given, "--calibration": request.calibration}, "goes without --dynamic")
+    how = asked.settings()
+    if at_hand := has_own_data(trained.path):
+        trained = replace(trained, config=own_config(trained.config, trained.path))
+    ids = text_ids(trained, request)
+    squares = None
+    if how.rule == "rms" and at_hand:
+        squares = _mean_square(trained, how.segment)
+    with progress_bar(shown=len(ids) >= LONG) as bar:
+        task = None if bar is None else bar.add_task("evaluating", total=len(ids) - 1)
+
+        def progress(done: int, _: int) -> None:
+            if bar is not None and task is not None:
+                bar.update(task, completed=done)
+
+        static, dynamic = evaluate_dynamic(
+            trained.model, ids, how, mean_square=squares, progress=progress
+        )
+    source = None
+    if how.rule == "rms":
+        source = "the text scored so far" if squares is None else "the training text"
+    _report(trained, request, how, static, dynamic, source)
+
+
+def _mean_square(trained: "TrainedLanguageModel", segment: int) -> "list[Tensor] | None":
+    """Of the training text; None, with a note, where that is not at hand any more."""
+    from charseq.inference.dynamic import mean_square_gradients
+    from charseq.inference.novelty import training_ids
+
+    try:
+        training = training_ids(trained)
+    except CharseqError as error:
+        show_note(f"squared gradients are those of the text scored so far: {error}")
+        return None
+    return mean_square_gradients(trained.model, training, segment)
+
+
+def _report(
+    trained: "TrainedLanguageModel",
+    request: TextRequest,
+    how: "Dynamics",
+    static: "Score",
+    dynamic: "Score",
+    source: str | None,
+) -> None:
+    if request.as_json:
+        report: dict[str, Any] = {
+            "static": static.to_json(),
+            "dynamic": dynamic.to_json(),
+            **asdict(how),
+            "squared_gradients": source,
+            "checkpoint": str(trained.path),
+            "step": trained.step,
+        }
+        typer.echo(json.dumps(report, indent=2))  # ASCII: harmless to a terminal
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    unit = unit_of(trained)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column()
+    for heading in ("static", "dynamic", "difference"):
+        table.add_column(heading, justify="right")
+    for name, form, one, other in (
+        (f"nats per {unit}", ".4f", static.nats, dynamic.nats),
+        (f"bits per {unit}", ".4f", static.bpc, dynamic.bpc),
+        ("perplexity", ".3f", static.perplexity, dynamic.perplexity),
+        ("accuracy", ".2%", static.accuracy, dynamic.accuracy),
+    ):
+        table.add_row(name, format(one, form), format(other, form), format(other - one, "+" + form))
+    console.print(table)
+    console.print()
+    step = "" if trained.step is None else f", step {trained.step:,}"
+    facts = {
+        f"{unit}s scored": f"{static.characters:,}, stateful",
+        "rule": f"{how.rule}, learning rate {how.learning_rate:g}, decay {how.decay:g}, segments"
+        f" of {how.segment:,} {unit}s",
+        "squared gradients": source and f"of {source}",
+        "checkpoint": f"{escape(str(trained.path))}{step}; its weights stay as they are",
+    }
+    grid = Table.grid(padding=(0, 2))
+    for heading, fact in facts.items():
+        if fact is not None:
+            grid.add_row(Text(heading, style="dim"), Text(fact, overflow="fold"))
+    console.print(grid)
