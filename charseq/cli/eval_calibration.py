@@ -39,9 +39,9 @@ def calibration_request(
     from charseq.inference.calibration import BINS
 
     if plot is not None:
-        from charseq.reports.reliability import check_format
+        from charseq.reports.image import file_format
 
-        check_format(plot)  # before what takes long
+        file_format(plot)  # before what takes long
     return CalibrationRequest(BINS if bins is None else bins, equal_mass, plot)
 
 
@@ -90,10 +90,11 @@ def draw_calibration(file: str, found: "Calibration", unit: str) -> None:
     Raises:
         CharseqError: the file cannot be written.
     """
-    from charseq.reports.reliability import draw
+    from charseq.reports.image import file_format
+    from charseq.reports.reliability import draw_reliability
 
     with whole_file(file) as out:
-        out.write(draw(found, unit, file))
+        out.write(draw_reliability(found, unit, file_format(file)))
 
 
 def _bar(accuracy: float, confidence: float) -> str:

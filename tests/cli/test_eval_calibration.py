@@ -86,5 +86,5 @@ def test_what_does_not_go_together_is_refused(text_run: str, tmp_path: Path) -> 
     for option in (["--bins", "3"], ["--equal-mass"], ["--plot", "a.svg"]):
         assert refused(text_run, *option) == f"{option[0]}: goes with --calibration"
     message = refused(text_run, "--calibration", "--plot", "a.pdf")
-    assert message == "a.pdf: name a file that ends in .svg or .png"
+    assert message == "a.pdf: name a file that ends in .png, .svg"
     assert "too short" in refused(text_run, "--calibration", "--text", "the cat")
