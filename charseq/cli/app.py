@@ -3,6 +3,8 @@
 Nothing here imports torch: ``charseq --help`` and a mistake in a configuration come back at once.
 """
 
+import inspect
+import os
 import sys
 from typing import Annotated, Any
 
@@ -21,6 +23,11 @@ from charseq.cli.sample import sample
 from charseq.cli.sweep import sweep
 from charseq.cli.train import train
 from charseq.errors import CharseqError
+
+# How often a thread of OpenMP looks for work before it sleeps; said before torch is imported. By
+# default it spins for a millisecond or so, and where others need the cores too it spins while
+# the thread that it waits for has none: a training beside two other processes was 10 times slower.
+SPINS = "1000"
 
 
 class FirstPage(TyperGroup):
@@ -75,6 +82,20 @@ app.add_typer(data_app, name="data")
 app.add_typer(config_app, name="config")
 
 
+def _flow(commands: typer.Typer) -> None:
+    """Let the lines of every docstring flow: typer would keep their ends, and fold them again."""
+    for command in commands.registered_commands:
+        paragraphs = inspect.getdoc(command.callback) or ""
+        lines = (paragraph.replace("\n", " ") for paragraph in paragraphs.split("\n\n"))
+        command.help = command.help or "\n\n".join(lines)
+    for group in commands.registered_groups:
+        if group.typer_instance:
+            _flow(group.typer_instance)
+
+
+_flow(app)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"charseq {__version__}")
@@ -93,6 +114,8 @@ def options(
 
 def main() -> None:
     """The entry point: an error that the person can mend is told without a traceback."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
         app()
     except CharseqError as error:

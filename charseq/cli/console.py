@@ -77,7 +77,7 @@ class TrainingDisplay:
                 why = escape(event.why)
                 self._print(f"step {event.step:>6,}  {why}; trying again later", "yellow")
             case events.Spike():
-                far = f"loss {event.loss:.3f}, usual {event.usual:.3f}"
+                far = f"loss {_figure(event.loss)}, usual {_figure(event.usual)}"
                 self._print(f"step {event.step:>6,}  a spike: {far}", "yellow")
             case events.RolledBack():
                 self._rolled_back(event)
@@ -135,7 +135,7 @@ class TrainingDisplay:
     def _step(self, event: "Step") -> None:
         self._loss = event.loss
         left = "" if event.seconds_left is None else f"{clock(event.seconds_left)} left"
-        loss = f"loss {event.loss:.3f}"
+        loss = f"loss {_figure(event.loss)}"
         speed = f"{event.symbols_per_second:,.0f} {self._symbol}/s"
         count = _count(event.step, self._total)
         if self._progress and self._task is not None:
@@ -146,7 +146,7 @@ class TrainingDisplay:
             self._print("  ".join(filter(None, [count, loss, speed, left])))
 
     def _evaluated(self, event: "Evaluated") -> None:
-        train = "" if self._loss is None else f"  train {self._loss:.4f}"
+        train = "" if self._loss is None else f"  train {_figure(self._loss, 4)}"
         best = "  best so far" if event.is_best else ""
         if event.diverged:
             best += "  diverged: worse than guessing"
@@ -161,7 +161,7 @@ class TrainingDisplay:
             self._print(f"saved {escape(str(event.path))}")
 
     def _rolled_back(self, event: "RolledBack") -> None:
-        for line in event.why.splitlines():
+        for line in event.why.splitlines()[:2]:  # what and where; the log has the rest
             self._print(escape(line), style="dim")
         self._print(
             f"went back to the checkpoint of step {event.step:,}; from here with the learning rate"
@@ -174,6 +174,11 @@ class TrainingDisplay:
         if event.best_score is not None:
             text += f"\nbest: {event.best_score}, at step {event.best_step:,}"
         self._print(text, style="bold")
+
+
+def _figure(loss: float, digits: int = 3) -> str:
+    """A loss; of one far from what can be, no thirty digits."""
+    return f"{loss:.{digits}f}" if loss < 1e4 else f"{loss:.3g}"
 
 
 def clock(seconds: float) -> str:

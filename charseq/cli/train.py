@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # By what a training is told to stop, and what it exits with then: 128 + the signal, as shells do.
 # The line of a terminal that is closed (SIGHUP) ends it as SIGTERM does.
+AT_ONCE = 0.2  # seconds in which a second signal is the same one
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 
 
@@ -122,6 +124,8 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
     Raises:
         CharseqError: a folder is named that holds no run, or not in order to resume that run.
     """
+    if resume and not config.exists() and not config.suffix:
+        raise CharseqError(f"{config}: there is no such run, and no such configuration")
     if not config.is_dir():
         return run or Path("runs") / config.stem, config
     settings = config / "config.yaml"
@@ -151,15 +155,20 @@ def stop_flag(
     """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one leaves at once.
 
     The first does too while ``may_leave`` says so. A signal that this process was told to ignore,
-    as nohup does, stays ignored.
+    as nohup does, stays ignored. Two at once are one: `timeout` tells a process and then its group.
     """
     signals: list[int] = []
+    first = 0.0
     usual = {n: signal.getsignal(n) for n in EXIT_CODES if signal.getsignal(n) != signal.SIG_IGN}
 
     def note(number: int, _: FrameType | None) -> None:
+        nonlocal first
+        if signals and time.monotonic() - first < AT_ONCE:
+            return
         signals.append(number)
         if len(signals) > 1 or may_leave():
             raise SystemExit(EXIT_CODES[number])
+        first = time.monotonic()
         console.print(said, style="yellow")
 
     for number in usual:

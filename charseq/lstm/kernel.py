@@ -163,7 +163,7 @@ def load(instructions: str | None = None) -> Kernel:
         UnavailableError: it cannot be had here; the message says why.
     """
     if os.environ.get("CHARSEQ_KERNEL") == "off":
-        raise UnavailableError("CHARSEQ_KERNEL=off is set; unset it")
+        raise UnavailableError("CHARSEQ_KERNEL=off is set in the environment; unset it")
     usable = usable_instructions()
     if instructions is not None and instructions not in usable:
         raise UnavailableError(f"this processor has no {instructions}, only {', '.join(usable)}")

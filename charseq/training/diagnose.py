@@ -48,8 +48,8 @@ def went_wrong(state: TrainingState, batch: Any, symptom: str) -> str:
     """What to tell of a step whose numbers are not finite; ``batch`` is the one that it read."""
     details = diagnose(state.model, batch, state.carried)
     return (
-        f"step {state.progress.step + 1}: training went wrong and was stopped before it could"
-        f" spoil the checkpoints\n{symptom}\n{details}"
+        f"step {state.progress.step + 1}: the numbers are not finite any more; nothing of them is"
+        f" saved\n{symptom}\n{details}"
     )
 
 

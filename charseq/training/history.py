@@ -174,7 +174,7 @@ def _read(path: Path) -> Run:
         return replace(run, state="diverged", why=broke)
     if bad := next((one for one in evaluations if one.diverged), None):
         return replace(run, state="diverged", why=f"worse than guessing at step {bad.step:,}")
-    if over is not None:
+    if over is not None and header is not None:
         return replace(run, state="done", why=over)
     if not run.steps and header is None:
         return replace(run, state="not started")

@@ -3,6 +3,8 @@
 from contextlib import suppress
 
 from charseq.errors import NotFiniteError, SaveError
+from charseq.models.checkpoint import Checkpoint
+from charseq.training.diagnose import diverged
 from charseq.training.events import RolledBack
 from charseq.training.run import RunFolder, go_on
 from charseq.training.state import Progress, TrainingState
@@ -25,12 +27,13 @@ def roll_back(state: TrainingState, folder: RunFolder, error: NotFiniteError) ->
     """
     settings, before = state.config.train, state.progress
     may = settings.on_nan == "rollback" and before.rollbacks < settings.max_rollbacks
-    checkpoint, _ = folder.newest() if may else (None, None)
+    checkpoint = _sane(folder, state.model.vocab_size) if may else None
     if checkpoint is None:
         # Behind every checkpoint: who resumes leaves it, and the line, behind.
         with suppress(SaveError):
             folder.log({"event": NOT_FINITE, "step": before.step + 1, "why": str(error)})
-        raise NotFiniteError(f"{error}\n{_advice(folder, settings.learning_rate)}") from error
+        advice = _advice(folder, settings.learning_rate, before)
+        raise NotFiniteError(f"{error}\n{advice}") from error
     state.restore(checkpoint, where=str(folder.path))
     progress = state.progress
     progress.rollbacks = before.rollbacks + 1
@@ -43,10 +46,27 @@ def roll_back(state: TrainingState, folder: RunFolder, error: NotFiniteError) ->
     return RolledBack(progress.step, factor, progress.rollbacks, str(error))
 
 
-def _advice(folder: RunFolder, learning_rate: float) -> str:
+def _sane(folder: RunFolder, vocab_size: int) -> Checkpoint | None:
+    """The newest checkpoint from before the loss was that of weights thrown far off."""
+    newest, _ = folder.newest()
+    for checkpoint in (newest, folder.before_newest()):
+        if checkpoint is not None:
+            loss = checkpoint.extra["progress"]["usual"]["loss"]
+            if not diverged(loss, vocab_size):
+                return checkpoint
+    return None
+
+
+def _advice(folder: RunFolder, learning_rate: float, progress: Progress) -> str:
     kept = folder.last if folder.last.exists() else "none was written yet"
+    already = ""
+    if progress.rollbacks:
+        already = (
+            f"\nit was rolled back {progress.rollbacks} times, the learning rate halved each time:"
+            f" what is set is multiplied by {learning_rate_factor(progress):g} also when it goes on"
+        )
     return (
-        f"last good checkpoint: {kept}\n"
+        f"last checkpoint: {kept}{already}\n"
         "try a lower train.learning_rate or train.clip_norm, as in"
         f" `{go_on(folder.path)} --set train.learning_rate={learning_rate / 10:g}`"
     )

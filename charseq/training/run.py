@@ -144,6 +144,13 @@ class RunFolder:
             self.last.replace(self.path / "damaged.safetensors")
         return checkpoint, notice
 
+    def before_newest(self) -> Checkpoint | None:
+        """The checkpoint before the newest, where there is one that can be read."""
+        try:
+            return read_checkpoint(self.previous) if self.previous.exists() else None
+        except CheckpointError:
+            return None
+
     def look(self) -> tuple[Checkpoint | None, str | None]:
         """As ``newest``, but nothing is moved."""
         problems: list[CheckpointError] = []

@@ -251,7 +251,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 
 def test_it_can_be_switched_off(log: Path, monkeypatch: Patch) -> None:
     monkeypatch.setenv("CHARSEQ_KERNEL", "off")
-    assert kernel.why_not() == "CHARSEQ_KERNEL=off is set; unset it"
+    assert kernel.why_not() == "CHARSEQ_KERNEL=off is set in the environment; unset it"
     assert compiled(log) == 0
 
 

@@ -13,6 +13,7 @@ from small_runs import log_of, run, settings
 from charseq.errors import NotFiniteError
 from charseq.models.checkpoint import read_checkpoint
 from charseq.models.language_model import LanguageModel
+from charseq.training import rollback
 from charseq.training.events import (
     RolledBack,
     Spike,
@@ -136,6 +137,27 @@ def test_rollbacks_are_bounded_also_over_a_resume(tmp_path: Path) -> None:
         run(config, tmp_path / "run", resume=True)
     told = [line for line in log_of(tmp_path / "run") if line["event"] == "rolled back"]
     assert [line["rollbacks"] for line in told] == [1, 2]
+
+
+def test_a_rollback_does_not_go_back_to_weights_that_are_thrown_far_off(tmp_path: Path) -> None:
+    config = settings(tmp_path, on_nan="rollback", learning_rate=10.0, clip_norm=None)
+    with poisoned([15], break_weight), pytest.raises(NotFiniteError):
+        run(config, tmp_path / "run")
+    loss = read_checkpoint(tmp_path / "run/last.safetensors").extra["progress"]["usual"]["loss"]
+    assert loss > 10  # a blind guess costs 2 or 3
+    assert not [line for line in log_of(tmp_path / "run") if line["event"] == "rolled back"]
+
+
+def test_a_rollback_goes_back_two_checkpoints_where_the_last_is_far_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last_then_before = iter([True, False])
+    monkeypatch.setattr(rollback, "diverged", lambda loss, size: next(last_then_before))
+    with poisoned([33], break_weight):
+        events = run(settings(tmp_path, on_nan="rollback"), tmp_path / "run")
+    assert [one.step for one in events if isinstance(one, RolledBack)] == [20]
+    assert isinstance(events[-1], Stopped)
+    assert events[-1].step == 40
 
 
 def test_before_the_first_checkpoint_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:

@@ -190,6 +190,9 @@ def test_told_twice_it_leaves_at_once(tmp_path: Path, number: signal.Signals, co
         wait_for("saving", process)
         process.send_signal(number)
         wait_for("stopping", process)
+        process.send_signal(number)  # the same once more, as `timeout` does it
+        time.sleep(0.3)
+        assert process.poll() is None
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == code
