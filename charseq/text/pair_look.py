@@ -64,6 +64,7 @@ class Recipe(NamedTuple):
     pairs: int
     config: str
     settings: Settings
+    hint: str = ""
 
 
 # Measured: 800 pairs, 8,000, and the 16,000 dates with the defaults. The bounds lie in between.
@@ -73,15 +74,18 @@ RECIPES = (
         800,
         "configs/g2p_ady.yaml",
         {
+            ("model", "num_layers"): 2,
+            ("model", "attention"): "monotonic",
             ("model", "dropout"): 0.4,
             ("train", "batch_size"): 16,
-            ("train", "max_steps"): 2500,
+            ("train", "max_steps"): 1500,
             ("train", "learning_rate"): 5e-3,
             ("train", "label_smoothing"): 0.1,
             ("train", "average_decay"): 0.995,
             ("train", "monitor"): "ser",
             ("train", "eval_every"): 100,
         },
+        "; where a target does not follow the order of its source, set model.attention: general",
     ),
     Recipe(
         12_000,
@@ -251,7 +255,7 @@ def _few(pairs: int) -> Iterator[Notice]:
         if 0 < pairs < recipe.below:
             why = (
                 f"{pairs:,} pairs, fewer than {recipe.below:,}: `model` and `train` as in "
-                f"{recipe.config}, made for {recipe.pairs:,}"
+                f"{recipe.config}, made for {recipe.pairs:,}{recipe.hint}"
             )
             yield Notice(why, recipe.settings)
             return

@@ -1,7 +1,7 @@
 """Optimizer, learning-rate schedule and averaged weights."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -41,6 +41,18 @@ def learning_rate(
     if config.schedule == "plateau":
         return max(lowest, peak * plateau_factor)
     return lowest + (peak - lowest) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+
+
+@torch.no_grad()
+def add_noise(parameters: Iterable[nn.Parameter], variance: float, step: int) -> None:
+    """Add normal noise to the gradients of update ``step``, counted from 0.
+
+    Its variance falls as variance / (1 + step)^0.55 (Neelakantan et al. 2015, equation 1).
+    """
+    deviation = math.sqrt(variance / (1 + step) ** 0.55)
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad.add_(torch.randn_like(parameter.grad), alpha=deviation)
 
 
 class Average:

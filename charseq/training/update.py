@@ -9,6 +9,7 @@ from torch import nn
 
 from charseq.errors import NotFiniteError
 from charseq.training.diagnose import went_wrong
+from charseq.training.optim import add_noise
 from charseq.training.state import TrainingState
 
 
@@ -39,6 +40,8 @@ def update(
         raise NotFiniteError(went_wrong(state, batch, f"the loss is {loss / symbols}"))
     if settings.clip_norm is not None:
         nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
+    if settings.gradient_noise > 0.0:
+        add_noise(parameters, settings.gradient_noise, state.progress.step)
     state.optimizer.step()
     if state.average:
         state.average.update(model, state.progress.step)

@@ -7,11 +7,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from charseq.config.schema.lm import LMTrainConfig
 from charseq.training import speed
 from charseq.training.optim import (
     Average,
+    add_noise,
     learning_rate,
     load_optimizer_tensors,
     make_optimizer,
@@ -134,3 +136,15 @@ def test_malloc_is_left_alone_where_there_is_no_glibc(monkeypatch: pytest.Monkey
     assert speed.keep_freed_memory() is False
     monkeypatch.setattr("sys.platform", "darwin")
     assert speed.keep_freed_memory() is False
+
+
+@pytest.mark.parametrize(("variance", "step"), [(0.3, 0), (1.0, 99)])
+def test_gradient_noise_has_the_variance_of_the_paper(variance: float, step: int) -> None:
+    torch.manual_seed(0)
+    weight, unused = nn.Parameter(torch.zeros(400, 400)), nn.Parameter(torch.zeros(2))
+    weight.grad = torch.full_like(weight, 5.0)
+    add_noise([weight, unused], variance, step)
+    found = weight.grad - 5.0
+    assert found.mean().item() == pytest.approx(0.0, abs=0.01)
+    assert found.var().item() == pytest.approx(variance / (1 + step) ** 0.55, rel=0.02)
+    assert unused.grad is None

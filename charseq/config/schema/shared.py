@@ -125,6 +125,13 @@ class TrainConfig(Section):
     clip_norm: float | None = Field(
         1.0, gt=0.0, description="gradients are scaled down to this Euclidean norm; null: never"
     )
+    gradient_noise: float = Field(
+        0.0,
+        ge=0.0,
+        le=100.0,
+        description="variance of noise that is added to gradients; it falls with the steps "
+        "(Neelakantan 2015); 0 for none",
+    )
     label_smoothing: float = Field(
         0.0,
         ge=0.0,
