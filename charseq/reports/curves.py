@@ -1,5 +1,6 @@
 """Learning curves of several runs over each other, as lines of text."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -81,7 +82,7 @@ def bounds(curves: Sequence[Curve]) -> tuple[float, float]:
     ]
     low, high = min(values, default=0.0), max(values, default=1.0)
     margin = 0.02 * (high - low) or abs(high) / 100 or 1.0
-    return low - margin, high + margin
+    return max(low - margin, min(low, 0.0)), high + margin  # no measure is below 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ def _lines(curves: Sequence[Curve], by: By, width: int) -> Iterator[Text]:
     right = max(one.x[-1] for one in curves)
     left = min(0.0, *(one.x[0] for one in curves))
     columns = np.linspace(left, right, width)
+    digits = max(0, 2 - math.floor(math.log10(high - low)))  # labels that differ
+    form = f".{digits}f" if high < 1e5 and digits < 6 else ".4g"
     cells = np.full((HEIGHT, width), " ", dtype="<U1")
     styles: dict[str, str] = {}
     for one in curves:
@@ -113,7 +116,7 @@ def _lines(curves: Sequence[Curve], by: By, width: int) -> Iterator[Text]:
     for row in range(HEIGHT):
         label = ""
         if row in (0, HEIGHT // 2, HEIGHT - 1):
-            label = f"{high - (high - low) * row / (HEIGHT - 1):.4g}"
+            label = format(high - (high - low) * row / (HEIGHT - 1), form)
         line = Text(f"{label:>{LABELS - 1}} {'┤' if label else '│'}", style="dim", no_wrap=True)
         for cell in cells[row]:
             line.append(str(cell), style=styles.get(str(cell), "bold"))
