@@ -28,6 +28,7 @@ from charseq.inference.load import load
 from charseq.inference.trained_seq2seq import Output, TrainedSeq2Seq
 from charseq.models.checkpoint import read_checkpoint, write_checkpoint
 from charseq.text.pair_vocab import END, PairVocab
+from charseq.training.files import write_config
 
 app = typer.Typer()
 app.command()(sample)
@@ -180,6 +181,7 @@ def train_on(run: str, folder: Path, text: str) -> str:
     checkpoint = read_checkpoint(Path(run) / "best.safetensors")
     config = trained.config.model_copy(update={"data": data})
     write_checkpoint(folder / "best.safetensors", replace(checkpoint, config=config))
+    write_config(folder, config)
     return str(folder)
 
 
