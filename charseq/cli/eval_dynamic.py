@@ -69,17 +69,15 @@ def report_dynamic(
         NotFiniteError: the weights were adapted too fast.
     """
     from charseq.inference.dynamic import evaluate_dynamic
-    from charseq.inference.own_data import has_own_data, own_config
+    from charseq.inference.own_data import has_own_data
 
     check_text(request)
     given = {"--text": request.text, "--window": request.window}
     refuse_options({**given, "--calibration": request.calibration}, "goes without --dynamic")
     how = asked.settings()
-    if at_hand := has_own_data(trained.path):
-        trained = replace(trained, config=own_config(trained.config, trained.path))
     ids = text_ids(trained, request)
     squares = None
-    if how.rule == "rms" and at_hand:
+    if how.rule == "rms" and has_own_data(trained.path):
         squares = _mean_square(trained, how.segment)
     with progress_bar(shown=len(ids) >= LONG) as bar:
         task = None if bar is None else bar.add_task("evaluating", total=len(ids) - 1)
@@ -101,9 +99,11 @@ def _mean_square(trained: "TrainedLanguageModel", segment: int) -> "list[Tensor]
     """Of the training text; None, with a note, where that is not at hand any more."""
     from charseq.inference.dynamic import mean_square_gradients
     from charseq.inference.novelty import training_ids
+    from charseq.inference.own_data import own_config
 
     try:
-        training = training_ids(trained)
+        own = replace(trained, config=own_config(trained.config, trained.path))
+        training = training_ids(own)
     except CharseqError as error:
         show_note(f"squared gradients are those of the text scored so far: {error}")
         return None

@@ -75,7 +75,7 @@ def list_runs(
     if sort is Order.NEWEST:
         found.sort(key=lambda run: -run.changed)
     elif sort is Order.BEST:
-        found.sort(key=lambda run: (run.config is None or run.config.task, run.rank))
+        found.sort(key=lambda run: (run.config.task if run.config else "~", run.rank))
     if as_json:
         typer.echo(json.dumps([runs_tables.as_json(run) for run in found], indent=2))
         return

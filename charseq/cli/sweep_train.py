@@ -78,7 +78,10 @@ def train_sweep(
     end = None if minutes is None else time.monotonic() + 60 * minutes
     failed = 0
     with hold(folder, doing="trains", instead="use --out with another folder"):
-        note_holder(folder)
+        try:
+            note_holder(folder)
+        except OSError as error:
+            raise CharseqError(f"{folder}: cannot be written: {error.strerror}") from None
         if planned is None:
             paths = _laid_out(folder)
         else:
@@ -111,7 +114,10 @@ def _laid_out(folder: Path) -> list[Path]:
     """The runs of a sweep in the order in which they were planned: seed by seed."""
     from charseq.training.history import find_runs
 
-    found = find_runs(folder)
+    here = folder.resolve()  # a link may lead to runs that are none of this sweep's
+    found = [run for run in find_runs(folder) if run.path.resolve().is_relative_to(here)]
+    if not found:
+        raise CharseqError(f"{folder}: holds no runs; name the configuration once more")
     found.sort(key=lambda run: (run.config.train.seed if run.config else 0, run.path))
     return [run.path for run in found]
 

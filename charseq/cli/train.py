@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from charseq.config import Config
 
+AT_ONCE = 0.2  # seconds in which a second signal is the same one
 # By what a training is told to stop, and what it exits with then: 128 + the signal, as shells do.
 # The line of a terminal that is closed (SIGHUP) ends it as SIGTERM does.
-AT_ONCE = 0.2  # seconds in which a second signal is the same one
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 
 

@@ -135,17 +135,18 @@ def base_settings(planned: Sequence[Planned], over: Sequence[str]) -> dict[str, 
 
 def _axis(text: str) -> Axis:
     key, equals, rest = text.partition("=")
+    key = ".".join(part.strip() for part in key.split("."))
     values = tuple(part.strip() for part in _split(rest))
-    if not equals or not key.strip() or "" in values:
+    if not equals or not key or "" in values:
         why = "expected key=value,value, as in --over model.dropout=0.1,0.3"
         raise ConfigError([f"--over {printable(text)}: {why}"])
     found = [found for value in values if (found := _range(value))]
     if not found:
-        return Axis(key.strip(), values)
+        return Axis(key, values)
     if len(values) > 1 or found[0].low >= found[0].high:
         why = "a range stands alone, from a lower to a higher number, as in 1e-4..1e-2"
         raise ConfigError([f"--over {printable(text)}: {why}"])
-    return Axis(key.strip(), (), found[0])
+    return Axis(key, (), found[0])
 
 
 def _range(text: str) -> Range | None:

@@ -133,7 +133,7 @@ def of_pairs(judged: Sequence["Judged"]) -> tuple[NDArray[np.float64], NDArray[n
 
     An output that was cut off has no end; what counts is the probability of as much as there is.
     """
-    sure = np.exp([min(0.0, one.log_probability) for one in judged])
+    sure = np.exp(np.minimum([one.log_probability for one in judged], 0.0))
     return sure, np.array([one.right for one in judged], dtype=bool)
 
 

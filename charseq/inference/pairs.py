@@ -13,6 +13,7 @@ from charseq.inference.convert import TYPICAL_LENGTH, batches, convert
 from charseq.inference.ensemble import mean_log_probabilities, reading_all
 from charseq.inference.metrics import PairScore, edits
 from charseq.inference.search import Hypothesis
+from charseq.models.monotonic import MonotonicDecoder
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_batches import collate
 from charseq.text.pair_vocab import END, PairVocab
@@ -194,9 +195,15 @@ def _cross_entropy(
 ) -> tuple[float, int]:
     """The sum over all target symbols of so many rows, in nats, and how many symbols."""
     device = models[0].device
-    most = max(1, min(batch_size, CHUNK_FLOATS // (TYPICAL_LENGTH * models[0].vocab_size)))
     # The longer side decides how much a row costs.
     lengths = np.maximum(pairs.source.lengths[rows], pairs.target.lengths[rows])
+    symbols_known = models[0].vocab_size
+    most = max(1, min(batch_size, CHUNK_FLOATS // (TYPICAL_LENGTH * symbols_known)))
+    if any(isinstance(model.decoder, MonotonicDecoder) for model in models):
+        # Each step has a row for every place: probabilities of symbols, and of moves. As long as
+        # they are told to be, so many stand side by side as have room.
+        most, floats = batch_size, lengths**2 * (symbols_known + lengths)
+        lengths = TYPICAL_LENGTH * most * floats // CHUNK_FLOATS + 1
     nats, symbols = 0.0, 0
     with reading_all(models):
         for places in batches(lengths, most):

@@ -251,7 +251,7 @@ class _Contender:
         if name == "manual":  # as where there is no kernel: sampling has no other switch
             environment["CHARSEQ_KERNEL"] = "off"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "charseq.reports.bench_work"],
+            [sys.executable, "-P", "-m", "charseq.reports.bench_work"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

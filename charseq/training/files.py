@@ -18,7 +18,8 @@ def replace_file(path: Path, text: str) -> None:
     """Write a file whole or not at all: --resume reads the one, and goes on with the other."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        temporary.unlink(missing_ok=True)  # in a folder from a stranger it may link to anything
+        with temporary.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

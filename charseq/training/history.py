@@ -165,7 +165,9 @@ def _read(path: Path) -> Run:
     progress = _logged_progress(run)
     if resumable is not None and not running:
         progress = resumable
-    over = why_over(config.train, run.total_steps, **progress.model_dump())
+    # A step is logged before it is saved: only what is saved is done.
+    saved = resumable.model_dump() if resumable else None
+    over = why_over(config.train, run.total_steps, **saved) if saved else None
     ended = not running and (over is not None or broke is not None)
     run = replace(run, step=progress.step, seconds=progress.seconds, ended=ended)
     if running:
@@ -174,7 +176,7 @@ def _read(path: Path) -> Run:
         return replace(run, state="diverged", why=broke)
     if bad := next((one for one in evaluations if one.diverged), None):
         return replace(run, state="diverged", why=f"worse than guessing at step {bad.step:,}")
-    if over is not None and header is not None:
+    if over is not None:
         return replace(run, state="done", why=over)
     if not run.steps and header is None:
         return replace(run, state="not started")

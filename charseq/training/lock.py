@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -36,7 +36,8 @@ def hold(path: Path, *, doing: str, instead: str) -> Iterator[None]:
     try:
         yield
     finally:
-        (path / HOLDER).unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that has become read-only
+            (path / HOLDER).unlink(missing_ok=True)
         lock.release()
 
 

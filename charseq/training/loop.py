@@ -108,7 +108,8 @@ class _Training:
         self.model = self.state.model
         self.saves = Saves(folder, self.state, config.train)
         self.precision = use_precision(self.model, config.train.precision, device)
-        folder.start(config, self.progress.step, self.progress.rollbacks)
+        progress = self.progress
+        folder.start(config, progress.step, progress.rollbacks, progress.best_step)
         self.began = time.perf_counter() - self.progress.seconds
         self.started = Started(
             run=folder.path,
@@ -144,6 +145,7 @@ class _Training:
                 finished = True
             except NotFiniteError as error:
                 yield self.saves.log(roll_back(self.state, self.folder, error))
+                self.saves.step = None  # the halved learning rate is not saved yet
                 yield self._save()
         if reason is not None and self._is_unscored():
             reason = None if self.should_stop() else f"{reason}, and no time to evaluate was left"

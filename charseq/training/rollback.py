@@ -7,7 +7,7 @@ from charseq.models.checkpoint import Checkpoint
 from charseq.training.diagnose import diverged
 from charseq.training.events import RolledBack
 from charseq.training.run import RunFolder, go_on
-from charseq.training.state import Progress, TrainingState
+from charseq.training.state import Progress, TrainingState, read_progress
 
 NOT_FINITE = "not finite"  # the last line of a log, where a NaN ended the training
 HALF = 0.5  # of the learning rate, at each rollback
@@ -33,6 +33,11 @@ def roll_back(state: TrainingState, folder: RunFolder, error: NotFiniteError) ->
         with suppress(SaveError):
             folder.log({"event": NOT_FINITE, "step": before.step + 1, "why": str(error)})
         advice = _advice(folder, settings.learning_rate, before)
+        if may and folder.last.exists():
+            advice = (
+                "every checkpoint is from after its loss went far above a blind guess: train anew,"
+                " in another folder (--run), with a lower train.learning_rate or train.clip_norm"
+            )
         raise NotFiniteError(f"{error}\n{advice}") from error
     state.restore(checkpoint, where=str(folder.path))
     progress = state.progress
@@ -41,7 +46,7 @@ def roll_back(state: TrainingState, folder: RunFolder, error: NotFiniteError) ->
     # These are the weights that best.safetensors holds, whatever came after them.
     progress.monitor, progress.best_value = before.monitor, before.best_value
     progress.best_score, progress.best_step = before.best_score, before.best_step
-    folder.cut_log(progress.step, before.rollbacks)
+    folder.cut_log(progress.step, before.rollbacks, before.best_step)
     factor = learning_rate_factor(progress)
     return RolledBack(progress.step, factor, progress.rollbacks, str(error))
 
@@ -51,7 +56,7 @@ def _sane(folder: RunFolder, vocab_size: int) -> Checkpoint | None:
     newest, _ = folder.newest()
     for checkpoint in (newest, folder.before_newest()):
         if checkpoint is not None:
-            loss = checkpoint.extra["progress"]["usual"]["loss"]
+            loss = read_progress(checkpoint, str(folder.path)).usual.loss
             if not diverged(loss, vocab_size):
                 return checkpoint
     return None

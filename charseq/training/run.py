@@ -49,15 +49,17 @@ class RunFolder:
         with self._writing():
             note_holder(self.path)
 
-    def start(self, config: Config, step: int, rollbacks: int) -> None:
+    def start(
+        self, config: Config, step: int, rollbacks: int, best_step: int | None = None
+    ) -> None:
         """Write the configuration, and cut the log back to what happened up to ``step``."""
         with self._writing():
             for left in self.path.glob(".*.tmp"):  # by a process that was killed
                 left.unlink()
             write_config(self.path, config)
-        self.cut_log(step, rollbacks)
+        self.cut_log(step, rollbacks, best_step)
 
-    def cut_log(self, step: int, rollbacks: int) -> None:
+    def cut_log(self, step: int, rollbacks: int, best_step: int | None) -> None:
         """Forget what happened behind a checkpoint: it will happen again, or otherwise."""
         self._unwritten = ""
         kept = []
@@ -67,7 +69,7 @@ class RunFolder:
                 kept = [
                     line
                     for line in lines.splitlines(keepends=True)
-                    if _happened(line, step, rollbacks)
+                    if _happened(line, step, rollbacks, best_step)
                 ]
             replace_file(self._metrics, "".join(kept))
 
@@ -195,15 +197,17 @@ def go_on(path: str | Path) -> str:
     return f"charseq train {shlex.quote(str(path))} --resume"
 
 
-def _happened(line: str, step: int, rollbacks: int) -> bool:
+def _happened(line: str, step: int, rollbacks: int, best_step: int | None) -> bool:
     """Whether a line of the log is of the steps, and of the rollbacks, of a checkpoint.
 
-    A line torn by a power cut belongs to none. A rollback is told at the step of the checkpoint
-    that it goes back to, which may have been written before it.
+    After a rollback the best weights may be of a later step: their evaluation stays. A line torn by
+    a power cut belongs to none. A rollback is told at the step of the checkpoint that it goes back
+    to, which may have been written before it.
     """
     try:
         values = json.loads(line)
         back = values["rollbacks"] if values["event"] == "rolled back" else 0
-        return bool(values["step"] <= step and back <= rollbacks)
+        is_best = values["event"] == "evaluated" and values["step"] == best_step
+        return bool((values["step"] <= step or is_best) and back <= rollbacks)
     except (ValueError, KeyError, TypeError):
         return False

@@ -134,13 +134,14 @@ class TrainingState:
 
         self._check_tensors(checkpoint, where)
         self.model.load_state_dict(under(WEIGHTS))
+        self.optimizer.state.clear()
         load_optimizer_tensors(self.optimizer, self.model, under("optimizer."))
         if self.average:  # begun only now, it begins with the weights as they are
             begun = Average(self.model, self.average.decay).weights
             self.average.weights = under("average.") or begun
-        if carried := under("state."):
-            self.carried = (carried["h"], carried["c"])
-        self.progress = _progress(checkpoint, where)
+        carried = under("state.")
+        self.carried = (carried["h"], carried["c"]) if carried else None
+        self.progress = read_progress(checkpoint, where)
         self.init_from = checkpoint.extra.get("init_from")
         if self.progress.monitor != self.config.train.monitor:
             self.progress.forget_best()
@@ -224,7 +225,8 @@ def _generators(device: torch.device) -> dict[str, Tensor]:
     return states
 
 
-def _progress(checkpoint: Checkpoint, where: str) -> Progress:
+def read_progress(checkpoint: Checkpoint, where: str) -> Progress:
+    """The counters of a checkpoint. Raises CheckpointError where they cannot be read."""
     try:
         return TypeAdapter(Progress).validate_python(checkpoint.extra.get("progress"))
     except ValidationError as error:

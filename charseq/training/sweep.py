@@ -27,6 +27,7 @@ from charseq.training.history import Run, read_run
 
 SWEEP = "sweep.json"
 LOOK_EVERY = 0.2  # seconds between two looks at the processes
+APART = 0.3  # seconds between two signals that are not to be taken for one
 GRACE = 10.0  # seconds that a process has to leave at once
 
 
@@ -66,9 +67,13 @@ def lay_out(sweep: Path, planned: Sequence[Planned], shared: dict[str, Any]) -> 
         CharseqError: the sweep began with other settings, or cannot be written.
     """
     shared = json.loads(json.dumps(shared))  # tuples become the lists that a file gives back
-    _check_same(sweep, shared)
+    for folder in (folder_of(sweep, one) for one in planned):
+        if not folder.resolve().is_relative_to(sweep.resolve()):
+            raise CharseqError(f"{folder}: leads to somewhere else; take another folder with --out")
+    # What was the same once stays so, also where it is tried now, or was in between.
+    settings = {**shared, **_same_as_before(sweep, shared)}
     try:
-        replace_file(sweep / SWEEP, json.dumps({"settings": shared}, indent=2) + "\n")
+        replace_file(sweep / SWEEP, json.dumps({"settings": settings}, indent=2) + "\n")
         for one in planned:
             folder = folder_of(sweep, one)
             folder.mkdir(parents=True, exist_ok=True)
@@ -78,19 +83,24 @@ def lay_out(sweep: Path, planned: Sequence[Planned], shared: dict[str, Any]) -> 
         raise CharseqError(f"{sweep}: cannot be written: {error.strerror}") from None
 
 
-def _check_same(sweep: Path, shared: dict[str, Any]) -> None:
+def _same_as_before(sweep: Path, shared: dict[str, Any]) -> dict[str, Any]:
+    """The settings that all runs of the sweep had so far, where it has begun.
+
+    Raises:
+        CharseqError: some are others now, or nobody can read them.
+    """
     try:
-        before = json.loads((sweep / SWEEP).read_text(encoding="utf-8"))["settings"].items()
+        before = dict(json.loads((sweep / SWEEP).read_text(encoding="utf-8"))["settings"])
     except FileNotFoundError:
-        return
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    except (OSError, ValueError, KeyError, TypeError):
         raise CharseqError(
             f"{sweep / SWEEP}: cannot be read; take another folder with --out"
         ) from None
-    # What is tried now, or was then, stands in the names of the folders.
+    # What is tried now stands in the names of the folders.
     changed = [
         f"{key} was {write_scalar(old)} and is {write_scalar(shared[key])}"
-        for key, old in before
+        for key, old in before.items()
         if key in shared and shared[key] != old
     ]
     if changed:
@@ -99,6 +109,7 @@ def _check_same(sweep: Path, shared: dict[str, Any]) -> None:
             f" set it back (`charseq sweep {shlex.quote(str(sweep))}` goes on with what is planned"
             " there), or take another folder with --out"
         )
+    return before
 
 
 def threads_a_job(jobs: int) -> int:
@@ -145,8 +156,7 @@ def train_all(
                 yield Waiting(tuple(training.path for training in active))
                 time.sleep(LOOK_EVERY)
     finally:
-        for training in active:
-            training.leave()
+        _leave(active)
 
 
 class _Training:
@@ -158,7 +168,7 @@ class _Training:
         self._stopped = False
         arguments = ["train", str(path), "--resume", "--quiet", "--device", device]
         self._process = subprocess.Popen(  # noqa: S603  charseq itself
-            [sys.executable, "-m", "charseq", *arguments],
+            [sys.executable, "-P", "-m", "charseq", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._said,
@@ -184,14 +194,22 @@ class _Training:
         self._stopped = True
         self._process.terminate()
 
-    def leave(self) -> None:
-        """Tell it, twice if need be, and wait for its end."""
-        self._process.terminate()
-        if not self._stopped:
-            time.sleep(LOOK_EVERY)
-            self._process.terminate()
+    def end(self, seconds: float) -> None:
+        """Wait for its end; whoever has not ended by then is killed."""
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(GRACE)
+            self._process.wait(seconds)
         self._process.kill()
         self._process.wait()
         self._said.close()
+
+
+def _leave(active: Sequence[_Training]) -> None:
+    """Tell all of them twice, so that they leave at once, and wait for their ends."""
+    for _ in range(2):
+        for training in active:
+            training.stop()
+        if active:
+            time.sleep(APART)
+    end = time.monotonic() + GRACE
+    for training in active:
+        training.end(max(0.0, end - time.monotonic()))

@@ -50,6 +50,15 @@ def test_the_list_has_a_line_for_each_run() -> None:
     assert f"{best['nats']:.4f} nats, {best['bpc']:.3f} bpc" in small
 
 
+def test_a_run_that_cannot_be_read_stands_behind_the_best(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    (tmp_path / "runs/small/config.yaml").write_text("task: [")
+    given = str(tmp_path / "runs"), "--sort", "best", "--json"
+    found = json.loads(charseq("runs", "list", *given).stdout)
+    assert [Path(one["run"]).name for one in found] == ["wide", "small"]
+    assert found[1]["state"] == "unreadable"
+
+
 def test_what_is_sorted_by_its_best_begins_with_the_lowest_loss() -> None:
     found = json.loads(charseq("runs", "list", "runs", "--sort", "best", "--json").stdout)
     losses = [one["best"]["nats"] for one in found]

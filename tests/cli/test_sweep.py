@@ -14,10 +14,11 @@ from typer.testing import CliRunner, Result
 
 from charseq.cli.app import app
 from charseq.config import load_config
+from charseq.config.grid import plan
 from charseq.errors import CharseqError, ConfigError
 from charseq.training.history import find_runs, read_run
 from charseq.training.loop import train
-from charseq.training.sweep import threads_a_job
+from charseq.training.sweep import lay_out, threads_a_job
 
 STEPS = 1000
 ROOT = Path(__file__).parent.parent.parent
@@ -168,3 +169,32 @@ def test_threads_are_shared_out() -> None:
     assert threads_a_job(1) == cores
     assert threads_a_job(cores) == 1
     assert threads_a_job(10 * cores) == 1
+
+
+def test_a_setting_that_was_tried_in_between_still_has_to_be_what_it_was() -> None:
+    laid_out("--over", "model.dropout=0.1,0.3")
+    laid_out("--over", "model.dropout=0.1", "--over", "train.learning_rate=1e-3,2e-3")
+    with pytest.raises(CharseqError, match=r"learning_rate was 0\.002 and is 0\.005; set it back"):
+        laid_out("--over", "model.dropout=0.1,0.3", "--set", "train.learning_rate=5e-3")
+
+
+def test_links_in_a_sweep_lead_nowhere(tmp_path: Path) -> None:
+    planned = plan(Path("cat.yaml"), (), ["model.dropout=0.5"])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep/dropout=0.5").symlink_to(tmp_path / "mine")
+    with pytest.raises(CharseqError, match="leads to somewhere else"):
+        lay_out(tmp_path / "sweep", planned, {})
+    assert not list((tmp_path / "mine").iterdir())
+    (tmp_path / "sweep/dropout=0.5").unlink()
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "sweep/.sweep.json.tmp").symlink_to(tmp_path / "victim")
+    lay_out(tmp_path / "sweep", planned, {})
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+def test_a_folder_that_was_planned_for_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    lay_out(tmp_path / "sweep", [], {})
+    with pytest.raises(CharseqError, match="holds no runs"):
+        charseq("sweep", str(tmp_path / "sweep"))

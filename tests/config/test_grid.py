@@ -46,6 +46,11 @@ def test_a_value_said_twice_in_two_ways_is_one(config: Path) -> None:
     ]
 
 
+def test_blanks_in_a_key_are_no_part_of_it(config: Path) -> None:
+    [one] = plan(config, (), ["train . learning_rate = 1e-3"])
+    assert one.config.train.learning_rate == 1e-3
+
+
 def test_without_anything_to_try_there_are_the_seeds(config: Path) -> None:
     assert [(one.name, one.seed) for one in plan(config, seeds=3)] == [("", 5), ("", 6), ("", 7)]
 

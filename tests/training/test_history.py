@@ -100,6 +100,15 @@ def test_a_killed_run_is_as_far_as_what_it_saved(copy: Path) -> None:
     assert (run.state, run.why, run.parameters) == ("stopped", "before its first checkpoint", None)
 
 
+def test_a_run_that_was_killed_before_its_only_save_is_not_done(copy: Path) -> None:
+    """Its last step is in the log: a sweep must train it again."""
+    for name in ("last", "previous"):
+        (copy / f"{name}.safetensors").unlink()
+    run = read_run(copy)
+    assert log_lines(copy)[-1]["step"] == STEPS
+    assert (run.state, run.ended, run.why) == ("stopped", False, "before its first checkpoint")
+
+
 def test_each_limit_ends_a_run(tmp_path: Path) -> None:
     fit(tmp_path / "minutes", max_minutes=1e-6)
     assert read_run(tmp_path / "minutes").why == "1e-06 minutes are over"

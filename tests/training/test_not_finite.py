@@ -121,6 +121,20 @@ def test_a_rollback_goes_back_to_the_last_checkpoint_with_half_the_learning_rate
     assert [line["step"] for line in told] == [10, 20]
 
 
+def test_the_evaluation_of_the_best_weights_outlives_a_rollback_behind_it(tmp_path: Path) -> None:
+    config = settings(tmp_path, on_nan="rollback", eval_every=5)
+    back: list[RolledBack] = []
+    with poisoned([18], break_weight):
+        for event in train(
+            config, run=tmp_path / "run", device="cpu", should_stop=lambda: bool(back)
+        ):
+            back += [event] if isinstance(event, RolledBack) else []
+    progress = read_checkpoint(tmp_path / "run/last.safetensors").extra["progress"]
+    assert (progress["step"], progress["best_step"]) == (10, 15)
+    scored = [one["step"] for one in log_of(tmp_path / "run") if one["event"] == "evaluated"]
+    assert scored == [5, 10, 15]
+
+
 def test_rollbacks_are_bounded_also_over_a_resume(tmp_path: Path) -> None:
     config = settings(tmp_path, on_nan="rollback", max_rollbacks=2)
     with poisoned([12, 14], break_weight):
