@@ -128,7 +128,8 @@ def test_the_evaluation_of_the_best_weights_outlives_a_rollback_behind_it(tmp_pa
         for event in train(
             config, run=tmp_path / "run", device="cpu", should_stop=lambda: bool(back)
         ):
-            back += [event] if isinstance(event, RolledBack) else []
+            if isinstance(event, RolledBack):
+                back.append(event)
     progress = read_checkpoint(tmp_path / "run/last.safetensors").extra["progress"]
     assert (progress["step"], progress["best_step"]) == (10, 15)
     scored = [one["step"] for one in log_of(tmp_path / "run") if one["event"] == "evaluated"]
