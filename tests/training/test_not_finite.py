@@ -123,13 +123,14 @@ def test_a_rollback_goes_back_to_the_last_checkpoint_with_half_the_learning_rate
 
 def test_the_evaluation_of_the_best_weights_outlives_a_rollback_behind_it(tmp_path: Path) -> None:
     config = settings(tmp_path, on_nan="rollback", eval_every=5)
-    back: list[RolledBack] = []
+    seen: set[type] = set()
+
+    def rolled_back() -> bool:
+        return RolledBack in seen
+
     with poisoned([18], break_weight):
-        for event in train(
-            config, run=tmp_path / "run", device="cpu", should_stop=lambda: bool(back)
-        ):
-            if isinstance(event, RolledBack):
-                back.append(event)
+        for event in train(config, run=tmp_path / "run", device="cpu", should_stop=rolled_back):
+            seen.add(type(event))
     progress = read_checkpoint(tmp_path / "run/last.safetensors").extra["progress"]
     assert (progress["step"], progress["best_step"]) == (10, 15)
     scored = [one["step"] for one in log_of(tmp_path / "run") if one["event"] == "evaluated"]
