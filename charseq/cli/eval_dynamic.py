@@ -79,13 +79,7 @@ def report_dynamic(
     squares = None
     if how.rule == "rms" and has_own_data(trained.path):
         squares = _mean_square(trained, how.segment)
-    with progress_bar(shown=len(ids) >= LONG) as bar:
-        task = None if bar is None else bar.add_task("evaluating", total=len(ids) - 1)
-
-        def progress(done: int, _: int) -> None:
-            if bar is not None and task is not None:
-                bar.update(task, completed=done)
-
+    with progress_bar("evaluating", shown=len(ids) >= LONG) as progress:
         static, dynamic = evaluate_dynamic(
             trained.model, ids, how, mean_square=squares, progress=progress
         )

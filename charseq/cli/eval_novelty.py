@@ -82,13 +82,7 @@ def report_novelty(
     held_out = _held_out(trained, request)
     if held_out is not None:
         groups["held out"] = held_out_pieces(held_out, groups["sampled"])
-    with progress_bar(shown=len(training) >= LONG) as bar:
-        task = None if bar is None else bar.add_task("looking for copies", total=len(training))
-
-        def progress(done: int, _: int) -> None:
-            if bar is not None and task is not None:
-                bar.update(task, completed=done)
-
+    with progress_bar("looking for copies", shown=len(training) >= LONG) as progress:
         found = novelty(list(groups.values()), training, trained.vocab, progress=progress)
     _report(trained, request, how, len(training), dict(zip(groups, found, strict=True)))
 

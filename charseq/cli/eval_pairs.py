@@ -136,13 +136,7 @@ def _judge(
     trained: "TrainedSeq2Seq", pairs: "Pairs", request: PairRequest
 ) -> tuple["PairScore", list["Judged"]]:
     count = len(pairs.examples)
-    with progress_bar(shown=min(count, request.limit or count) >= MANY) as bar:
-        task = None if bar is None else bar.add_task("converting", total=count)
-
-        def progress(done: int, total: int) -> None:
-            if bar is not None and task is not None:
-                bar.update(task, completed=done, total=total)
-
+    with progress_bar("converting", shown=min(count, request.limit or count) >= MANY) as progress:
         return trained.evaluate(
             pairs,
             beam=request.beam,

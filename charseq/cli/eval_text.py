@@ -97,13 +97,7 @@ def _score(
     from charseq.inference.calibration import Confidences
 
     how, seen = request.calibration, Confidences()
-    with progress_bar(shown=len(ids) >= LONG) as bar:
-        task = None if bar is None else bar.add_task("evaluating", total=len(ids) - 1)
-
-        def progress(done: int, _: int) -> None:
-            if bar is not None and task is not None:
-                bar.update(task, completed=done)
-
+    with progress_bar("evaluating", shown=len(ids) >= LONG) as progress:
         observe = None if how is None else seen.add
         score = trained.score(ids, window=request.window, progress=progress, observe=observe)
     if how is None:

@@ -14,11 +14,10 @@ from charseq.errors import CharseqError
 from charseq.text.characters import escape
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from charseq.config.schema import LMConfig
 
 Wrong: TypeAlias = Callable[[CharseqError], object]
+Told: TypeAlias = Callable[[int, int | None], object]  # done, and of how much where that is known
 
 MANY = 50  # sources; fewer need no progress bar
 STANDARD_INPUT = "-"
@@ -167,8 +166,11 @@ def show_note(text: str, kind: Literal["note", "warning"] = "note") -> None:
 
 
 @contextmanager
-def progress_bar(*, shown: bool) -> Iterator["Progress | None"]:
-    """A bar on standard error that goes when it is done; None where that is no terminal."""
+def progress_bar(what: str, *, shown: bool) -> Iterator[Told]:
+    """A bar on standard error that goes when it is done: tell it how much is, of how much.
+
+    Where standard error is no terminal, nothing is drawn.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -180,13 +182,14 @@ def progress_bar(*, shown: bool) -> Iterator["Progress | None"]:
 
     console = Console(stderr=True)
     if not shown or not console.is_terminal:
-        yield None
+        yield lambda _, __: None
         return
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(
         TextColumn("{task.description}"), *columns, console=console, transient=True
     ) as bar:
-        yield bar
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

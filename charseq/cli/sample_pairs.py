@@ -298,12 +298,11 @@ def _with_bar(
 ) -> Iterator["Conversion | None"]:
     """The same, with a bar on a terminal, but for one that the targets are written to."""
     elsewhere = request.output_file is not None or not sys.stdout.isatty()
-    with progress_bar(shown=elsewhere and (total is None or total >= MANY)) as bar:
-        task = None if bar is None else bar.add_task("converting", total=total)
-        for conversion in conversions:
+    shown = elsewhere and (total is None or total >= MANY)
+    with progress_bar("converting", shown=shown) as progress:
+        for done, conversion in enumerate(conversions, 1):
             yield conversion
-            if bar is not None and task is not None:
-                bar.advance(task)
+            progress(done, total)
 
 
 def _write_lines(
