@@ -148,17 +148,18 @@ def fuzz_meanings(checkpoints: list[Path], scratch: Path, count: int, seed: int)
                 change_json(header, rng)
             else:
                 name = rng.choice(sorted(changed))
-                changed[name] = rng.choice(
-                    [
-                        np.zeros((0,), np.float32),
-                        np.full_like(changed[name], 255),
-                        changed[name].reshape(-1),
-                        changed[name].reshape(-1)[:0],
-                        changed[name].astype(np.float16),
-                        changed[name].astype(np.int64),
-                        np.full(changed[name].shape, np.nan, np.float32),
-                    ]
-                )
+                with np.errstate(invalid="ignore"):  # of NaN as a whole number
+                    changed[name] = rng.choice(
+                        [
+                            np.zeros((0,), np.float32),
+                            np.full_like(changed[name], 255),
+                            changed[name].reshape(-1),
+                            changed[name].reshape(-1)[:0],
+                            changed[name].astype(np.float16),
+                            changed[name].astype(np.int64),
+                            np.full(changed[name].shape, np.nan, np.float32),
+                        ]
+                    )
                 if rng.random() < 0.3:
                     del changed[name]
         text = json.dumps(header)
