@@ -1,11 +1,12 @@
-"""What several commands draw: errors, and a training as it runs."""
+"""What several commands draw: errors, facts, and a training as it runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from charseq.text.characters import escape
@@ -24,6 +25,15 @@ def show_error(error: Exception) -> None:
     console = Console(stderr=True, highlight=False)
     lines = [escape(line) for line in str(error).splitlines()]
     console.print(Text("\n".join(["error: " + lines[0], *lines[1:]]), style="red"), soft_wrap=True)
+
+
+def show_facts(console: Console, facts: Mapping[str, str | None]) -> None:
+    """A line a fact, its name dim before it; None is left out. Text of files comes escaped."""
+    grid = Table.grid(padding=(0, 2))
+    for name, fact in facts.items():
+        if fact is not None:
+            grid.add_row(Text(name, style="dim"), Text(fact, overflow="fold"))
+    console.print(grid)
 
 
 class TrainingDisplay:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from charseq.cli.console import show_facts
 from charseq.cli.pipes import refuse_options, whole_file
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ def show_calibration(console: "Console", found: "Calibration", unit: str) -> Non
     ``unit``: what the answers are called, in the plural.
     """
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("confidence", unit, "mean", "right", "gap"):
@@ -78,10 +78,7 @@ def show_calibration(console: "Console", found: "Calibration", unit: str) -> Non
         "calibration error (ECE)": f"{found.ece:.2%}, {found.binning}",
         "mean confidence": sure,
     }
-    grid = Table.grid(padding=(0, 2))
-    for name, fact in facts.items():
-        grid.add_row(Text(name, style="dim"), fact)
-    console.print(grid)
+    show_facts(console, facts)
 
 
 def draw_calibration(file: str, found: "Calibration", unit: str) -> None:

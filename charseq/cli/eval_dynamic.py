@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from charseq.cli import eval_options
+from charseq.cli.console import show_facts
 from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
 from charseq.cli.pipes import progress_bar, refuse_options, show_note
 from charseq.errors import CharseqError
@@ -125,7 +126,6 @@ def _report(
         return
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     console = Console(highlight=False)
     unit = unit_of(trained)
@@ -150,8 +150,4 @@ def _report(
         "squared gradients": source and f"of {source}",
         "checkpoint": f"{escape(str(trained.path))}{step}; its weights stay as they are",
     }
-    grid = Table.grid(padding=(0, 2))
-    for heading, fact in facts.items():
-        if fact is not None:
-            grid.add_row(Text(heading, style="dim"), Text(fact, overflow="fold"))
-    console.print(grid)
+    show_facts(console, facts)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from charseq.cli.console import show_facts
 from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
 from charseq.cli.pipes import progress_bar, refuse_options
 from charseq.errors import CharseqError
@@ -132,7 +133,7 @@ def _report(
         "training text": f"{trained.config.data.text}, {training:,} {unit_of(trained, 's')}",
         "checkpoint": f"{trained.path}{step}",
     }
-    _show_facts(console, facts)
+    show_facts(console, {name: escape(fact) for name, fact in facts.items()})
 
 
 def _show(console: "Console", found: "Mapping[str, Novelty]", unit: str, name: str) -> None:
@@ -160,13 +161,3 @@ def _show(console: "Console", found: "Mapping[str, Novelty]", unit: str, name: s
         cut = f" … {len(text) - SHOWN:,} more" if len(text) > SHOWN else ""
         console.print(Text(escape(text[:SHOWN]) + cut, overflow="fold"))
         console.print()
-
-
-def _show_facts(console: "Console", facts: Mapping[str, str]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2))
-    for heading, fact in facts.items():
-        grid.add_row(Text(heading, style="dim"), Text(escape(fact), overflow="fold"))
-    console.print(grid)

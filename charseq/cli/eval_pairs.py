@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from charseq.cli.console import show_facts
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.eval_errors import show_errors, worst
 from charseq.cli.pipes import MANY, STANDARD_INPUT, progress_bar, show_note, whole_file
@@ -272,13 +273,8 @@ def _facts(
 
 
 def _show_score(console: "Console", facts: dict[str, str]) -> None:
-    from rich.table import Table
-    from rich.text import Text
 
-    grid = Table.grid(padding=(0, 2))
-    for name, fact in facts.items():
-        grid.add_row(Text(name, style="dim"), Text(fact, overflow="fold"))
-    console.print(grid)
+    show_facts(console, facts)
 
 
 def _show_groups(console: "Console", judged: Sequence["Judged"], by: "By") -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from charseq.cli.console import show_facts
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.pipes import STANDARD_INPUT, progress_bar, read_text
 from charseq.errors import CharseqError
@@ -178,8 +179,6 @@ def _as_json(
 def _show_score(
     console: "Console", trained: "TrainedLanguageModel", score: "Score", window: int | None
 ) -> None:
-    from rich.table import Table
-    from rich.text import Text
 
     from charseq.text.characters import escape
 
@@ -194,10 +193,7 @@ def _show_score(
         "convention": "stateful" if window is None else f"windows of {window:,} {unit}s",
         "checkpoint": f"{escape(str(trained.path))}{step}",
     }
-    grid = Table.grid(padding=(0, 2))
-    for name, fact in facts.items():
-        grid.add_row(Text(name, style="dim"), Text(fact, overflow="fold"))
-    console.print(grid)
+    show_facts(console, facts)
 
 
 def _show_costs(console: "Console", costs: list[tuple[str, float | None]]) -> None:

@@ -78,6 +78,18 @@ def wait_for_a_step(process: subprocess.Popen[str]) -> None:
     raise AssertionError("it ended")
 
 
+def started(program: str, folder: Path) -> "subprocess.Popen[str]":
+    """A program in Python, in a folder, that hears signals as one in a terminal does."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=usual_signals,
+    )
+
+
 def wait_for(word: str, process: subprocess.Popen[str]) -> None:
     """Read lines up to one with this word; a process that ends without it fails the test."""
     assert process.stdout is not None
@@ -140,14 +152,7 @@ def test_told_to_stop_while_the_text_is_encoded_it_leaves_at_once(
         f"sys.argv = ['charseq', 'train', {long_config(tmp_path)!r}]\n"
         "main()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=usual_signals,
-    ) as process:
+    with started(program, tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "encoding\n"
         process.send_signal(number)
@@ -179,18 +184,11 @@ def test_told_twice_it_leaves_at_once(tmp_path: Path, number: signal.Signals, co
         "sys.argv = ['charseq', 'train', 'runs/long', '--resume', '--set', 'train.max_steps=10']\n"
         "main()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=usual_signals,
-    ) as process:
+    with started(program, tmp_path) as process:
         wait_for("saving", process)
         process.send_signal(number)
-        wait_for("stopping", process)
         process.send_signal(number)  # the same once more, as `timeout` does it
+        wait_for("stopping", process)
         time.sleep(0.3)
         assert process.poll() is None
         process.send_signal(number)
