@@ -69,7 +69,7 @@ def train_sweep(
     from charseq.cli.after_train import command_line
     from charseq.cli.train import EXIT_CODES, stop_flag
     from charseq.config.grid import base_settings
-    from charseq.training.lock import hold, note_holder
+    from charseq.training.lock import hold
     from charseq.training.sweep import SWEEP, Ended, folder_of, lay_out, threads_a_job, train_all
 
     if planned is None and not (folder / SWEEP).exists():
@@ -78,10 +78,6 @@ def train_sweep(
     end = None if minutes is None else time.monotonic() + 60 * minutes
     failed = 0
     with hold(folder, doing="trains", instead="use --out with another folder"):
-        try:
-            note_holder(folder)
-        except OSError as error:
-            raise CharseqError(f"{folder}: cannot be written: {error.strerror}") from None
         if planned is None:
             paths = _laid_out(folder)
         else:

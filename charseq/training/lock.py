@@ -15,7 +15,7 @@ LOCK, HOLDER = ".lock", ".pid"
 
 @contextmanager
 def hold(path: Path, *, doing: str, instead: str) -> Iterator[None]:
-    """Hold a folder; it is made where it does not exist. Whoever holds it has to write ``HOLDER``.
+    """Hold a folder, which is made where it does not exist, and write in it who does.
 
     ``doing`` and ``instead`` are for the message: what is done there, and what else can be.
 
@@ -32,8 +32,12 @@ def hold(path: Path, *, doing: str, instead: str) -> Iterator[None]:
             f"{path}: {_holder(path)} {doing} in this folder; wait for it, stop it, or {instead}"
         ) from None
     except OSError as error:
-        raise CharseqError(f"{path}: cannot be written: {error.strerror}") from None
+        raise _unwritable(path, error) from None
     try:
+        try:
+            _note_holder(path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
         yield
     finally:
         with suppress(OSError):  # a disk that has become read-only
@@ -59,8 +63,12 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def note_holder(path: Path) -> None:
-    """Write who works here, for the message to whoever tries next. Raises OSError."""
+def _unwritable(path: Path, error: OSError) -> CharseqError:
+    return CharseqError(f"{path}: cannot be written: {error.strerror}")
+
+
+def _note_holder(path: Path) -> None:
+    """For the message to whoever tries next."""
     note = path / HOLDER
     note.unlink(missing_ok=True)  # in a folder from a stranger it may link to anything
     with note.open("x") as file:

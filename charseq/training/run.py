@@ -28,7 +28,7 @@ from charseq.models.checkpoint import (
     write_checkpoint,
 )
 from charseq.training.files import CONFIG, LOG, replace_file, write_config
-from charseq.training.lock import hold, note_holder
+from charseq.training.lock import hold
 
 
 class RunFolder:
@@ -43,11 +43,6 @@ class RunFolder:
         self.new = path / ".new.tmp"
         self._metrics = path / LOG
         self._unwritten = ""  # lines of the log
-
-    def claim(self) -> None:
-        """Note who trains here, for the message to whoever tries next."""
-        with self._writing():
-            note_holder(self.path)
 
     def start(
         self, config: Config, step: int, rollbacks: int, best_step: int | None = None
@@ -182,7 +177,6 @@ def open_run(path: Path, *, resume: bool) -> Iterator[RunFolder]:
     """
     with hold(path, doing="trains", instead="use --run with another folder"):
         folder = RunFolder(path)
-        folder.claim()
         if not resume and any(f.exists() for f in (folder.last, folder.previous, folder.best)):
             raise CharseqError(
                 f"{path}: holds a training already; add --resume to go on with it (a finished one"

@@ -18,7 +18,7 @@ from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.load import load_language_model
 from charseq.training.events import Evaluated, Event
 from charseq.training.history import find_runs, read_run
-from charseq.training.lock import hold, is_held, note_holder
+from charseq.training.lock import hold, is_held
 from charseq.training.loop import train
 
 STEPS = 30
@@ -126,7 +126,6 @@ def test_each_limit_ends_a_run(tmp_path: Path) -> None:
 def test_where_somebody_trains_it_runs(copy: Path) -> None:
     assert not is_held(copy)
     with hold(copy, doing="trains", instead="wait"):
-        note_holder(copy)
         assert is_held(copy)
         assert read_run(copy).state == "running"
         with pytest.raises(CharseqError, match=f"process {os.getpid()} trains in this folder"):
