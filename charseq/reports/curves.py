@@ -22,6 +22,7 @@ MEASURES: Final = {
 }
 STYLES: Final = ("cyan", "yellow", "magenta", "green", "red", "blue")
 BEGINNING = 0.1  # of the longest curve: there all curves fall so far that the rest would be flat
+FLAT = 1e-9  # of the values: what differs by less is a level line
 LABELS = 9  # columns for the numbers of the vertical axis
 HEIGHT = 15  # lines
 SCREEN: Final = 80  # columns, where it is none
@@ -81,7 +82,8 @@ def bounds(curves: Sequence[Curve]) -> tuple[float, float]:
         y for one in calm for x, y in zip(one.x, one.y, strict=True) if x >= begin or x == one.x[-1]
     ]
     low, high = min(values, default=0.0), max(values, default=1.0)
-    margin = 0.02 * (high - low) or abs(high) / 100 or 1.0
+    flat = high - low <= FLAT * max(abs(high), 1.0)
+    margin = max(abs(high), 1.0) / 100 if flat else 0.02 * (high - low)
     return max(low - margin, min(low, 0.0)), high + margin  # no measure is below 0
 
 

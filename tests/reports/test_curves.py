@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -62,6 +62,8 @@ def test_what_diverged_or_has_only_begun_takes_no_room_from_the_others() -> None
     ),
     st.integers(24, 200),
 )
+@example([[1.0, 2.3e-308]], 24)  # a range too small to divide by
+@example([[1.0, 1e6, 1e6 + 1e-10]], 80)
 def test_it_fits_whatever_the_width_is(values: list[list[float]], width: int) -> None:
     lines = drawn(*(line("ABCD"[i], y, i) for i, y in enumerate(values)), width=width)
     assert len(lines) == HEIGHT + 2
