@@ -104,7 +104,8 @@ class TrainingDisplay:
             f" {event.train_size:,} {event.unit} to train on, {event.valid_size:,} to validate"
         )
         self._print(
-            f"{event.device}, backend {event.backend}, {event.steps_per_epoch:,} steps an epoch",
+            f"{event.device}, backend {event.backend}, {event.precision},"
+            f" {event.steps_per_epoch:,} steps an epoch",
             style="dim",
         )
         if event.taken:

@@ -14,6 +14,7 @@ class Started:
     run: Path
     device: str
     backend: str
+    precision: str
     parameters: int
     vocab_size: int
     train_size: int

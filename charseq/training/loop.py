@@ -34,7 +34,7 @@ from charseq.training.events import (
 )
 from charseq.training.limits import Limits, total_steps
 from charseq.training.optim import learning_rate
-from charseq.training.precision import use_precision
+from charseq.training.precision import resolve_precision, use_precision
 from charseq.training.rollback import learning_rate_factor, roll_back
 from charseq.training.run import RunFolder, open_run
 from charseq.training.saves import Saves
@@ -107,7 +107,8 @@ class _Training:
             self.state.restore(checkpoint, where=str(folder.path))
         self.model = self.state.model
         self.saves = Saves(folder, self.state, config.train)
-        self.precision = use_precision(self.model, config.train.precision, device)
+        precision = resolve_precision(self.model, config.train.precision, device)
+        self.precision = use_precision(self.model, precision, device)
         progress = self.progress
         folder.start(config, progress.step, progress.rollbacks, progress.best_step)
         self.began = time.perf_counter() - self.progress.seconds
@@ -115,6 +116,7 @@ class _Training:
             run=folder.path,
             device=str(device),
             backend=self.model.backend,
+            precision=precision,
             parameters=sum(p.numel() for p in self.model.parameters()),
             vocab_size=self.model.vocab_size,
             train_size=len(data.train),

@@ -36,7 +36,8 @@ def test_every_committed_configuration_is_valid() -> None:
     from charseq.config import load_config
 
     configs = sorted((ROOT / "configs").glob("*.yaml"))
-    assert {path.stem for path in configs} >= {"stdlib", "tinyshakespeare"}
+    texts = {"stdlib", "tinyshakespeare", "tinyshakespeare_fast"}
+    assert {path.stem for path in configs} >= texts
     for path in configs:
-        is_text = path.stem in {"stdlib", "tinyshakespeare"}
+        is_text = path.stem in texts
         assert load_config(path).task == ("lm" if is_text else "seq2seq")

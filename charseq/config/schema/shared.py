@@ -79,10 +79,11 @@ class TrainConfig(Section):
         "end may take a tenth longer, then it is given up",
         json_schema_extra={"unit": "minutes"},
     )
-    precision: Literal["fp32", "bf16"] = Field(
+    precision: Literal["fp32", "bf16", "auto"] = Field(
         "fp32",
         description="bf16: the LSTM multiplies bfloat16 numbers and sums in float32, in training; "
-        "weights and states stay float32; needs backend fused and AVX512-BF16, or a GPU",
+        "weights and states stay float32; needs backend fused and AVX512-BF16, or a GPU; auto: "
+        "bf16 where it runs, else fp32",
     )
     learning_rate: float = Field(2e-3, gt=0.0, le=10.0, description="peak learning rate of AdamW")
     schedule: Literal["constant", "cosine", "step", "plateau"] = Field(
