@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from charseq.errors import CharseqError
 from charseq.lstm import fused, kernel, library, manual, reference
 from charseq.lstm.cell import Gates, LSTMCell, State, step
+from charseq.lstm.dropout import drop, dropout
 from charseq.lstm.tensors import DTYPES
 
 Weights = tuple[Tensor, Tensor, Tensor]  # weight_ih, weight_hh, bias_ih of a layer and direction
@@ -168,8 +169,8 @@ class LSTM(nn.Module):
     def draw_weights(self) -> list[Weights]:
         """The weights of one call, by layer, then direction; in training with their weight drop."""
         return [
-            (w_ih, nn.functional.dropout(w_hh, self.weight_drop, self.training), bias)
-            if self.weight_drop
+            (w_ih, dropout(w_hh, self.weight_drop), bias)
+            if self.weight_drop and self.training
             else (w_ih, w_hh, bias)
             for layer in range(self.num_layers)
             for w_ih, w_hh, bias in (self._weights(layer, suffix) for suffix in self._suffixes)
@@ -276,15 +277,6 @@ class LSTM(nn.Module):
                 raise CharseqError(f"LSTM: lengths is {tuple(lengths.shape)}, not ({x.shape[1]},)")
             if int(lengths.min()) < 1 or int(lengths.max()) > x.shape[0]:
                 raise CharseqError(f"LSTM: lengths must lie between 1 and T = {x.shape[0]}")
-
-
-def drop(x: Tensor, probability: float, *, training: bool, locked: bool) -> Tensor:
-    """Dropout of (T, B, F); ``locked`` draws one mask (B, F) and keeps it for all T steps."""
-    if not training or probability == 0.0:
-        return x
-    if not locked:
-        return nn.functional.dropout(x, probability)
-    return x * nn.functional.dropout(torch.ones_like(x[:1]), probability)
 
 
 def turn(x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from charseq.lstm.cell import State, project
-from charseq.lstm.layer import LSTM, drop
+from charseq.lstm.dropout import drop
+from charseq.lstm.layer import LSTM
 from charseq.models.attention import Attention, Memory
 from charseq.models.decoder_state import DecoderState, by_row, by_source
 from charseq.models.encoder import make_embedding

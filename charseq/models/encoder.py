@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from charseq.errors import CharseqError
 from charseq.lstm.cell import State
-from charseq.lstm.layer import LSTM, drop
+from charseq.lstm.dropout import drop
+from charseq.lstm.layer import LSTM
 
 
 class Encoder(nn.Module):

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from charseq.lstm.cell import State
 from charseq.lstm.cross_entropy import linear_cross_entropy
-from charseq.lstm.layer import LSTM, drop
+from charseq.lstm.dropout import drop
+from charseq.lstm.layer import LSTM
 from charseq.text.corpus import Batch
 
 PIECE = 4096  # steps of a prompt read at once: the memory does not grow with the prompt

@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from charseq.lstm.cell import State, project
-from charseq.lstm.layer import LSTM, drop
+from charseq.lstm.dropout import drop
+from charseq.lstm.layer import LSTM
 from charseq.models.attention import Memory
 from charseq.models.decoder import Decoder
 from charseq.models.decoder_state import DecoderState, by_row, by_source
