@@ -196,11 +196,17 @@ class _Training:
         progress.step += 1
         progress.loss_sum += loss
         progress.symbols += symbols
-        progress.evaluation_loss_sum += loss
-        progress.evaluation_symbols += symbols
+        if not self._begins_elsewhere():
+            progress.evaluation_loss_sum += loss
+            progress.evaluation_symbols += symbols
         progress.busy_seconds += time.perf_counter() - began
         progress.seconds = time.perf_counter() - self.began
         return loss / symbols, norm
+
+    def _begins_elsewhere(self) -> bool:
+        """Whether weights of other data still cost what they like: they have not diverged here."""
+        settings = self.settings
+        return settings.init_from is not None and self.progress.step <= settings.warmup_steps
 
     def _learning_rate(self) -> float:
         progress = self.progress

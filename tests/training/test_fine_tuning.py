@@ -1,5 +1,6 @@
 """Fine-tuning: a training that begins with the weights of another, and then needs it no more."""
 
+import math
 import random
 import shutil
 from pathlib import Path
@@ -161,3 +162,15 @@ def test_what_cannot_be_begun_with_leaves_no_folder() -> None:
     events = run(settings("lm", "more", init_from="runs/first"), "runs/second", resume=True)
     assert isinstance(events[0], Started)
     assert events[0].taken is not None
+
+
+def test_weights_that_are_sure_of_other_data_have_not_diverged() -> None:
+    Path("sure.txt").write_text("ab" * 2000 + "\n")
+    Path("other.txt").write_text("aabb" * 100 + "\n")
+    run(settings("lm", "sure", max_steps=200, eval_every=100, learning_rate=5e-2), "runs/sure")
+    changes = {"init_from": "runs/sure", "warmup_steps": 12, "eval_every": 4, "learning_rate": 1e-4}
+    events = run(settings("lm", "other", **changes), "runs/other")
+    scores = [event for event in events if isinstance(event, Evaluated)]
+    assert scores[0].score.nats > 2 * math.log(4)  # this would have been called worse than guessing
+    early = [event.diverged for event in scores if event.step <= 12]
+    assert early == [False] * 3
