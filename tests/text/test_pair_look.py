@@ -170,6 +170,17 @@ def test_a_recipe_is_the_configuration_that_it_names(recipe: pair_look.Recipe) -
     assert recipe.pairs < recipe.below
 
 
+def test_pairs_whose_symbols_move_get_attention_that_may_go_back() -> None:
+    """Dates: the day comes first in one and last in the other; a word and its plural: no."""
+    days = [(1 + n % 28, 1 + n % 12, 1950 + n % 77) for n in range(400)]
+    dates = [[f"{d}/{m}/{y}", f"{y}-{m:02}-{d:02}"] for d, m, y in days]
+    words = [[word, f"{word}s"] for word in WORDS]
+    for cells, attention in ((dates, "general"), (words, "monotonic")):
+        found = {k: v for n in look(FirstLines(cells, True)) for k, v in n.settings.items()}
+        assert found["model", "attention"] == attention
+        assert found["model", "num_layers"] == 2
+
+
 def test_the_first_lines_of_a_file_however_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     text = "\ufeffé\tx\r\n\r\nb\ty\tz".encode()
@@ -228,7 +239,7 @@ def test_any_cells_are_looked_at_and_what_is_said_is_safe_to_show(cells: list[li
 def test_a_hostile_name_is_shown_as_the_configuration_writes_it() -> None:
     tags = ["N", "V", "A", "P"] * 50
     lines = ["word\tpron\t\x1b[2J\u202e", *rows(WORDS, reversed(WORDS), tags)]
-    _, notice, _ = look(FirstLines([line.split("\t") for line in lines], True))
+    _, notice, *_ = look(FirstLines([line.split("\t") for line in lines], True))
     assert notice.seen == 'column 3 holds tags: data.features_column: "\\x1b[2J\\u202e"'
 
 
