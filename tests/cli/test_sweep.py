@@ -128,7 +128,7 @@ def test_another_configuration_is_refused_and_other_values_are_not() -> None:
     mine.write_text(mine.read_text().replace(f"max_steps: {STEPS}", "max_steps: 7"))
     with pytest.raises(CharseqError) as caught:
         laid_out("--over", "model.dropout=0.1,0.3", "--set", "train.learning_rate=0.5")
-    assert "train.learning_rate was 0.002 and is 0.5; set it back" in str(caught.value)
+    assert "train.learning_rate was 0.005 and is 0.5; set it back" in str(caught.value)
     laid_out("--over", "model.dropout=0.1,0.5", "--seeds", "2")
     laid_out("--over", "train.learning_rate=0.5")
     assert len(find_runs(Path("runs"))) == 6
@@ -173,9 +173,9 @@ def test_threads_are_shared_out() -> None:
 
 def test_a_setting_that_was_tried_in_between_still_has_to_be_what_it_was() -> None:
     laid_out("--over", "model.dropout=0.1,0.3")
-    laid_out("--over", "model.dropout=0.1", "--over", "train.learning_rate=1e-3,2e-3")
-    with pytest.raises(CharseqError, match=r"learning_rate was 0\.002 and is 0\.005; set it back"):
-        laid_out("--over", "model.dropout=0.1,0.3", "--set", "train.learning_rate=5e-3")
+    laid_out("--over", "model.dropout=0.1", "--over", "train.learning_rate=1e-3,5e-3")
+    with pytest.raises(CharseqError, match=r"learning_rate was 0\.005 and is 0\.007; set it back"):
+        laid_out("--over", "model.dropout=0.1,0.3", "--set", "train.learning_rate=7e-3")
 
 
 def test_links_in_a_sweep_lead_nowhere(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class TrainConfig(Section):
         "weights and states stay float32; needs backend fused and AVX512-BF16, or a GPU; auto: "
         "bf16 where it runs, else fp32",
     )
-    learning_rate: float = Field(2e-3, gt=0.0, le=10.0, description="peak learning rate of AdamW")
+    learning_rate: float = Field(5e-3, gt=0.0, le=10.0, description="peak learning rate of AdamW")
     schedule: Literal["constant", "cosine", "step", "plateau"] = Field(
         "cosine", description="how the learning rate falls after the warm-up"
     )
