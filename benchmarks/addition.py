@@ -71,20 +71,17 @@ def learned(digits: int, path: Path) -> dict[str, Any]:
 
 def report(results: list[dict[str, Any]], threads: int) -> Table:
     """A row for each number of digits."""
-    table = Table(title=f"99 % of the characters, 99 % of the sums, the best ({threads} threads)")
-    headings = ["digits", "Keras's epochs", "characters: epochs", "minutes", "sums: epochs"]
-    for heading in (*headings, "minutes", "best exact", "epochs", "minutes"):
+    table = Table(title=f"epochs (and minutes, with {threads} threads) until so much is right")
+    for heading in ("digits", "Keras", "99 % of characters", "99 % of sums", "best", "sums right"):
         table.add_column(heading, justify="right")
     for one in results:
-        cells = []
-        for reached in (one["characters_99"], one["sums_99"], one["best"]):
-            cells += (
-                [f"{reached['epochs']:.1f}", f"{reached['minutes']:.1f}"]
-                if reached
-                else ["not", "reached"]
-            )
-        cells.insert(-2, f"{one['best']['exact']:.2%}")
-        table.add_row(str(one["digits"]), str(one["keras_epochs"]), *cells)
+        reached = (one["characters_99"], one["sums_99"], one["best"])
+        table.add_row(
+            str(one["digits"]),
+            str(one["keras_epochs"]),
+            *(f"{at['epochs']:.1f} ({at['minutes']:.1f})" if at else "not" for at in reached),
+            f"{one['best']['exact']:.2%}",
+        )
     return table
 
 
