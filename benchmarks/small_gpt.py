@@ -12,7 +12,6 @@ evaluation; its loss is that evaluation's.
 """
 
 import argparse
-import json
 import math
 import statistics
 import tempfile
@@ -129,16 +128,16 @@ def train_gpt(text: Path, seed: int) -> dict[str, Any]:
 def train_charseq(folder: Path, seed: int, threads: int) -> dict[str, Any]:
     """The quick recipe, as `charseq train` runs it."""
     run = folder / f"seed{seed}"
-    arguments = ["train", RECIPE, "--run", str(run), "--set", f"train.seed={seed}", "--json"]
+    arguments = ["train", RECIPE, "--run", str(run), "--set", f"train.seed={seed}"]
     with Console().status(f"charseq, seed {seed}"):
-        result = json.loads(charseq(arguments, threads))
+        charseq(arguments, threads)
     trained = read_run(run)
     assert trained.best is not None
     return {
         "seed": seed,
         "seconds": trained.seconds,
         "nats": trained.best.nats,
-        "weights": result["parameters"],
+        "weights": trained.parameters,
     }
 
 
