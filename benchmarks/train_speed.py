@@ -171,7 +171,7 @@ def charseq_step(
     from charseq.models.language_model import LanguageModel
     from charseq.text.corpus import Streams
     from charseq.training.optim import make_optimizer
-    from charseq.training.precision import use_precision
+    from charseq.training.precision import resolve_precision, use_precision
     from charseq.training.speed import fast_products, keep_freed_memory
 
     keep_freed_memory()
@@ -179,7 +179,8 @@ def charseq_step(
     fast.__enter__()  # for as long as the process lives
     backend, _, half = contender.partition(" ")
     model = LanguageModel(SYMBOLS, hidden, layers, backend=backend).to(device)
-    precision = use_precision(model, half or "fp32", device)
+    wanted = resolve_precision(model, half or "fp32", device)
+    precision = use_precision(model, wanted, device)
     config = config_from_json({"data": {"text": "random"}}, where="the benchmark")
     optimizer = make_optimizer(model, config.train)
     ids = np.random.default_rng(0).integers(SYMBOLS, size=batch * steps * 4 + 1, dtype=np.uint8)
