@@ -15,7 +15,7 @@ help: ## show this list
 
 install: $(VENV)/installed ## make .venv and install charseq into it
 
-train: $(VENV)/installed ## train configs/dates.yaml, about two minutes (CONFIG=…, ARGS=…)
+train: $(VENV)/installed ## train configs/dates.yaml, about a minute (CONFIG=…, ARGS=…)
 	$(BIN)/charseq train $(CONFIG) --resume $(ARGS)
 
 test: $(VENV)/test ## run the tests, with coverage
