@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from itertools import chain, combinations
+from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +38,7 @@ TAGS = {"tag", "tags", "feature", "features", "feats", "msd"}
 ENOUGH = 100  # lines that a header without such names differs from
 OFTEN = 5  # times that each of a closed set of tags or symbols occurs, on average
 MOST = 0.9  # share of the cells of which something has to be true
+SHARED = 20  # characters of a line whose order is compared
 SYMBOL = 2.5  # characters, on average, of what spaces separate: of phones, not of words
 
 Row = list[str]  # the cells of a line
@@ -71,7 +72,7 @@ OTHER_ORDER = (
     "; where a target does not follow the order of its source, set model.attention: general"
 )
 
-# Measured: 800 pairs, 8,000, and the 16,000 dates with the defaults. The bounds lie in between.
+# Measured: 800 pairs, 8,000, and the 16,000 dates in one layer. The bounds lie in between.
 RECIPES = (
     Recipe(
         2_500,
@@ -258,33 +259,32 @@ def _closed(counts: Counter[str]) -> bool:
 
 
 def _few(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:
-    pairs = len(rows)
-    for recipe in RECIPES:
-        if 0 < pairs < recipe.below:
-            why = (
-                f"{pairs:,} pairs, fewer than {recipe.below:,}: `model` and `train` as in "
-                f"{recipe.config}, made for {recipe.pairs:,}"
-            )
-            kept = _kept_order((row[source], row[target]) for row in rows if target < len(row))
-            if kept is None or kept >= MOST:
-                yield Notice(why + OTHER_ORDER, recipe.settings)
-            else:
-                yield Notice(why, recipe.settings)
-                moved = f"{1 - kept:.0%} of the letters and digits of a source move past each other"
-                yield _notice(moved, {("model", "attention"): "general"})
-            return
+    """The recipe for so few pairs; where targets have another order, attention that may go back."""
+    recipe = next((one for one in RECIPES if 0 < len(rows) < one.below), None)
+    if recipe is None:
+        return
+    kept = _kept_order([row for row in rows if max(source, target) < len(row)], source, target)
+    why = (
+        f"{len(rows):,} pairs, fewer than {recipe.below:,}: `model` and `train` as in "
+        f"{recipe.config}, made for {recipe.pairs:,}"
+    )
+    yield Notice(why + OTHER_ORDER if kept is None else why, recipe.settings)
+    if kept is not None and kept < MOST:
+        moved = f"{1 - kept:.0%} of the letters and digits of a source move past each other"
+        yield _notice(moved, {("model", "attention"): "general"})
 
 
-def _kept_order(pairs: Iterable[tuple[str, str]]) -> float | None:
+def _kept_order(rows: Iterable[Row], source: int, target: int) -> float | None:
     """Of two characters that a source and its target have once each: how often their order is kept.
 
-    None where so few are shared that it says nothing.
+    None where so few are shared that it says nothing. Of a long line the first ones are looked at.
     """
     kept = total = 0
-    for source, target in pairs:
-        ours, theirs = Counter(_plain(source)), Counter(_plain(target))
-        shared = [c for c in _plain(source) if ours[c] == theirs[c] == 1 and c.isalnum()]
-        places = [_plain(target).index(c) for c in shared]
+    for row in rows:
+        ours, theirs = _plain(row[source]), _plain(row[target])
+        once, too = Counter(ours), Counter(theirs)
+        shared = (c for c in ours if once[c] == too[c] == 1 and c.isalnum())
+        places = [theirs.index(c) for c in islice(shared, SHARED)]
         kept += sum(before < after for before, after in combinations(places, 2))
         total += math.comb(len(places), 2)
     return kept / total if total >= ENOUGH else None

@@ -181,6 +181,12 @@ def test_pairs_whose_symbols_move_get_attention_that_may_go_back() -> None:
         assert found["model", "num_layers"] == 2
 
 
+def test_a_line_that_ends_before_its_source_is_passed_over() -> None:
+    cells = [["target", "x", "source"], *[["b", "y"]] * 200, *[["cat", "y", "act"]] * 200]
+    seen = [notice.seen for notice in look(FirstLines(cells, True))]
+    assert seen[-1].startswith("33% of the letters")  # c and a of "act", not t
+
+
 def test_the_first_lines_of_a_file_however_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     text = "\ufeffé\tx\r\n\r\nb\ty\tz".encode()
