@@ -1,6 +1,6 @@
 """The quick recipe for Tiny Shakespeare beside nanoGPT's configuration for a CPU: seconds and loss.
 
-    python benchmarks/small_gpt.py                      # about a minute a round on two cores
+    python benchmarks/small_gpt.py                      # about two minutes a round on two cores
     python benchmarks/small_gpt.py --rounds 5 --json small_gpt.json
 
 Both train on the first 90 % of the text and are judged on the last 10 %, and they take turns, one
@@ -54,8 +54,8 @@ class Block(nn.Module):
         )
         seen = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
         x = x + self.projection(seen.transpose(1, 2).reshape(batch, length, WIDTH))
-        wide: Tensor = functional.gelu(self.wide(self.norms[1](x)))
-        return x + torch.as_tensor(self.narrow(wide))
+        added: Tensor = self.narrow(functional.gelu(self.wide(self.norms[1](x))))
+        return x + added
 
 
 class SmallGPT(nn.Module):

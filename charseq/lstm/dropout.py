@@ -1,7 +1,7 @@
 """Dropout whose masks are cheap on a CPU.
 
-torch draws a double for each unit there. A mask needs far less: 16 bits of a unit tell with which
-of 65,536 probabilities it is dropped, so one draw of 64 bits serves four units.
+torch draws a number for each unit there. A mask needs less: 16 bits tell with which of 65,536
+probabilities a unit is dropped, so one draw of 64 bits serves four of them.
 """
 
 import torch

@@ -52,8 +52,9 @@ def _why_not(model: nn.Module, device: torch.device) -> str | None:
         return None if has_bf16 else "this GPU has no products of bfloat16"
     if kernel.why_not():
         return f"it needs backend fused, and {kernel.why_not()}"
-    for backend in {lstm.resolve_backend(device) for lstm in _lstms(model)} - {"fused"}:
-        return f"it needs backend fused, not {backend}"
+    for lstm in _lstms(model):
+        if (backend := lstm.resolve_backend(device)) != "fused":
+            return f"it needs backend fused, not {backend}"
     if "bfloat16" not in kernel.load().kinds:
         return "this processor has no AVX512-BF16"
     return None
