@@ -1,6 +1,5 @@
 """The encoder-decoder against a plain one, its padding, its loss and its gradients."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,54 +8,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_seq2seq import encode, plain_logits, plain_step
-from torch import Tensor
+from small_seq2seq import (
+    COPIES,
+    PAIRS,
+    SOURCES,
+    TARGETS,
+    Pair,
+    gradients,
+    make,
+    make_batch,
+    tensors,
+)
 
 from charseq.errors import CharseqError
-from charseq.lstm.layer import Weights
 from charseq.models.decoder_state import DecoderState
-from charseq.models.pointer import Pointer
 from charseq.models.seq2seq import Seq2Seq
-from charseq.text.pair_batches import PairBatch, collate, pad
-from charseq.text.pairs import Pairs
-from charseq.text.ragged import Ragged
-
-SOURCES, TARGETS, HIDDEN = 6, 5, 4
-COPIES = [1, 2, 4, -1, 2, -1]  # two ways to write 2, two that cannot be copied
-PAIRS = [([1, 2, 3, 4, 5], [2, 3]), ([4], [2, 2, 4]), ([3, 1, 5], []), ([2, 5], [4, 3, 2, 1])]
-
-Pair = tuple[list[int], list[int]]
-
-
-def make(seed: int = 0, scale: float = 1.5, **options: Any) -> Seq2Seq:
-    """A small model in float64, in evaluation mode, with no weight at zero."""
-    torch.manual_seed(seed)
-    options = dict[str, Any](num_layers=2, forget_bias=0.5, backend="manual") | options
-    model = Seq2Seq(SOURCES, TARGETS, HIDDEN, **options).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.3).mul_(scale)
-    return model
-
-
-def make_batch(pairs: Sequence[Pair]) -> PairBatch:
-    source, target = (Ragged.from_rows([pair[side] for pair in pairs]) for side in (0, 1))
-    rows = np.arange(len(pairs))
-    return collate(Pairs([], source, target, rows), rows)
-
-
-def tensors(batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
-    return (
-        torch.from_numpy(batch.source),
-        torch.from_numpy(batch.source_lengths),
-        torch.from_numpy(batch.inputs),
-    )
-
-
-def gradients(model: Seq2Seq, loss: Tensor) -> dict[str, Tensor]:
-    parameters = dict(model.named_parameters())
-    found = torch.autograd.grad(loss, list(parameters.values()))
-    return dict(zip(parameters, found, strict=True))
-
+from charseq.text.pair_batches import pad
 
 VARIANTS: list[dict[str, Any]] = [
     {"attention": "none", "bidirectional": False, "num_layers": 1},
@@ -307,250 +274,6 @@ def test_gradients_of_the_loss_pass_finite_differences(options: dict[str, Any]) 
             wanted[place] = (sides[0] - sides[1]) / (2 * step)
         assert found[name].abs().max() > 1e-6, f"{name} is zero: it would pass any comparison"
         torch.testing.assert_close(found[name].reshape(-1), wanted, rtol=1e-6, atol=1e-8, msg=name)
-
-
-# Copying
-
-
-def run_pointer(scores: Tensor, copies: list[list[int]], dtype: torch.dtype) -> Tensor:
-    torch.manual_seed(0)
-    pointer = Pointer(HIDDEN, 3).to(dtype)
-    steps, batch = scores.shape[:2]
-    log_p: Tensor = pointer(
-        torch.randn(steps, batch, TARGETS, dtype=dtype),
-        torch.randn(steps, batch, 2 * HIDDEN, dtype=dtype),
-        torch.randn(steps, batch, 3, dtype=dtype),
-        scores.to(dtype),
-        torch.tensor(copies),
-    )
-    return log_p
-
-
-@given(data=st.data())
-@settings(max_examples=40)
-def test_what_is_generated_and_what_is_copied_add_up_to_one(data: st.DataObject) -> None:
-    places = data.draw(st.integers(1, 5))
-    ids = st.lists(st.integers(-1, TARGETS - 1), min_size=places, max_size=places)
-    copies = data.draw(st.lists(ids, min_size=2, max_size=2))
-    torch.manual_seed(data.draw(st.integers(0, 1000)))
-    p = run_pointer(10 * torch.randn(3, 2, places), copies, torch.float64).exp()
-    torch.testing.assert_close(p.sum(-1), torch.ones(3, 2).double(), rtol=1e-12, atol=0)
-
-
-def test_a_place_without_a_target_symbol_is_not_copied_however_much_attention_it_has() -> None:
-    scores = torch.tensor([[[500.0, 1.0, 1.0], [500.0, 1.0, 1.0]]])
-    p = run_pointer(scores, [[-1, 2, 3], [-1, -1, -1]], torch.float32).exp()
-    nothing = run_pointer(scores, [[-1, -1, -1], [-1, -1, -1]], torch.float32).exp()
-    torch.testing.assert_close(p[0, 1], nothing[0, 1])  # the other source is as it was
-    gained = (p - nothing)[0, 0]
-    assert (gained > 0).tolist() == [False, False, True, True, False]
-    # what was the vocabulary's is shared out: half of p_copy to each of the two
-    p_gen = (p / nothing)[0, 0, 0]
-    torch.testing.assert_close(p[0, 0, 2:4], p_gen * nothing[0, 0, 2:4] + (1 - p_gen) / 2)
-
-
-def test_a_symbol_that_neither_way_foresees_has_a_finite_loss_and_gradient() -> None:
-    """exp(-200) is zero in float32, its logarithm is not infinite here."""
-    pointer = Pointer(1, 1)
-    logits = torch.tensor([[[200.0, 0.0]]], requires_grad=True)
-    scores = torch.zeros(1, 1, 1, requires_grad=True)
-    zero = torch.zeros(1, 1, 2)
-    log_p = pointer(logits, zero, torch.zeros(1, 1, 1), scores, torch.tensor([[0]]))
-    log_p[0, 0, 1].backward()
-    assert log_p[0, 0, 1].item() == pytest.approx(-200 + np.log(0.5))
-    assert logits.grad is not None
-    assert logits.grad.flatten().tolist() == pytest.approx([-1.0, 1.0])
-
-
-# What is dropped in training
-
-
-def test_nothing_is_dropped_outside_training() -> None:
-    dropping = make(dropout=0.5, input_dropout=0.5, weight_drop=0.5, scheduled_sampling=1.0)
-    plain = make()
-    for model in (dropping, plain):
-        with torch.no_grad():
-            model.decoder.output.bias[0] = -50.0  # it foresees symbols, which could be sampled
-    batch = make_batch(PAIRS)
-    assert dropping.loss(batch)[0].item() == plain.loss(batch)[0].item()
-    assert dropping.train().loss(batch)[0].item() != plain.loss(batch)[0].item()
-
-
-def zero_inputs(model: Seq2Seq, factor: float = 0.0) -> None:
-    """Multiply what reads the symbols, and nothing that reads the feed."""
-    with torch.no_grad():
-        model.decoder.lstm.get_parameter("weight_ih_l0")[:, : model.decoder.input_size] *= factor
-        for name, parameter in model.encoder.lstm.named_parameters():
-            if name.startswith("weight_ih_l0"):
-                parameter.mul_(factor)
-
-
-@pytest.mark.parametrize("feeding", [False, True])
-@pytest.mark.parametrize("embedding_size", [None, 3])
-def test_with_all_inputs_dropped_nothing_is_read(feeding: bool, embedding_size: int | None) -> None:
-    options: dict[str, Any] = {"input_feeding": feeding, "embedding_size": embedding_size}
-    model = make(input_dropout=1 - 1e-12, **options)
-    batch = tensors(make_batch(PAIRS))
-    usual, dropped = model(*batch), model.train()(*batch)
-    zero_inputs(model)
-    wanted = model.eval()(*batch)
-    assert not torch.allclose(wanted, usual)
-    torch.testing.assert_close(dropped, wanted)
-
-
-@pytest.mark.parametrize("side", ["encoder", "decoder"])
-def test_input_dropout_zeroes_whole_symbols_and_scales_the_rest(side: str) -> None:
-    """With one-hot inputs a symbol is read as 0, or as 1 / (1 - p) = 4/3 of itself."""
-    model = make(input_dropout=0.25, num_layers=1, bidirectional=side == "encoder")
-    source, lengths = torch.full((1, 400), 2), None
-    inputs = torch.zeros(1, 400, dtype=torch.int64)
-
-    def run() -> Tensor:
-        if side == "encoder":
-            output: Tensor = model.encoder(source, lengths)[0][0]
-            return output
-        memory, (h, c) = make(num_layers=1, bidirectional=False).encode(source, lengths)
-        logits: Tensor = model.decoder(inputs, memory, (h, c))[0]
-        return logits
-
-    model.train()
-    found = run()
-    model.eval()
-    zero_inputs(model, 4 / 3)
-    read = run()[0]
-    zero_inputs(model, 0.0)
-    zero = run()[0]
-    is_read, is_zero = (torch.isclose(found, one).all(1) for one in (read, zero))
-    assert (is_read ^ is_zero).all()
-    assert is_zero.double().mean().item() == pytest.approx(0.25, abs=0.06)
-
-
-@pytest.mark.parametrize("feeding", [False, True])
-def test_one_draw_of_the_weight_drop_serves_all_steps_of_a_call(feeding: bool) -> None:
-    """Two equal columns stay equal through all steps; a second call differs."""
-    model = make(weight_drop=0.5, input_feeding=feeding, attention="dot").train()
-    drawn = []
-    real = model.decoder.lstm.draw_weights
-
-    def spy() -> list[Weights]:
-        drawn.append(real())
-        return drawn[-1]
-
-    model.decoder.lstm.draw_weights = spy  # type: ignore[method-assign]
-    source, lengths, inputs = tensors(make_batch([PAIRS[0]] * 2))
-    memory, state = model.encode(source, lengths)
-    first = model.decoder(inputs, memory, state)
-    assert len(drawn) == 1
-    second = model.decoder(inputs, memory, state)
-    assert not torch.allclose(first, second)
-    with torch.no_grad():
-        for layer, (_, w_hh, _) in enumerate(drawn[0]):
-            model.decoder.lstm.get_parameter(f"weight_hh_l{layer}").copy_(w_hh)
-    model.eval()
-    torch.testing.assert_close(model.decoder(inputs, memory, state), first)
-
-
-@pytest.mark.parametrize("feeding", [False, True])
-def test_locked_dropout_is_one_mask_for_all_steps_and_differs_by_sequence(feeding: bool) -> None:
-    """With input feeding the masks between the layers are made by the decoder itself."""
-    torch.manual_seed(0)
-    model = Seq2Seq(
-        SOURCES,
-        TARGETS,
-        64,
-        2,
-        attention="dot",
-        dropout=0.5,
-        locked_dropout=True,
-        input_feeding=feeding,
-    )
-    masks = model.decoder._masks(5, torch.ones(2, 3, 64))
-    assert [len(of_step) for of_step in masks] == [1] * 5
-    assert all(torch.equal(of_step[0], masks[0][0]) for of_step in masks)
-    assert set(masks[0][0].flatten().tolist()) == {0.0, 2.0}
-    assert not torch.equal(masks[0][0][0], masks[0][0][1])
-    model.encoder.lstm.locked_dropout = model.decoder.lstm.locked_dropout = False
-    masks = model.decoder._masks(5, torch.ones(2, 3, 64))
-    assert not torch.equal(masks[0][0], masks[1][0])
-
-
-def test_dropout_between_layers_with_input_feeding_is_that_without() -> None:
-    """With weights of zero for the feed, and the same draws, both ways give the same."""
-    plain, fed = (
-        make(attention="dot", input_feeding=feeding, dropout=0.5, locked_dropout=True).train()
-        for feeding in (False, True)
-    )
-    weights = dict(plain.named_parameters())
-    wide = torch.zeros_like(fed.decoder.lstm.get_parameter("weight_ih_l0"))
-    wide[:, :TARGETS] = weights["decoder.lstm.weight_ih_l0"].detach()
-    with torch.no_grad():
-        for name, parameter in fed.named_parameters():
-            parameter.copy_(wide if name == "decoder.lstm.weight_ih_l0" else weights[name])
-    results = []
-    for model in (plain, fed):
-        torch.manual_seed(3)
-        results.append(model(*tensors(make_batch(PAIRS))))
-    torch.testing.assert_close(*results)
-
-
-@pytest.mark.parametrize("locked", [False, True])
-def test_dropout_acts_on_the_memory_and_on_what_the_output_layer_reads(locked: bool) -> None:
-    """With one layer there is nothing else that it could act on."""
-    torch.manual_seed(0)
-    model = Seq2Seq(SOURCES, TARGETS, 64, dropout=0.5, locked_dropout=locked)
-    read: list[Tensor] = []
-    model.decoder.output.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
-    source, lengths, inputs = tensors(make_batch([PAIRS[0]] * 4))
-    plain, (h, _) = model.eval().encoder(source, lengths)
-    memory, state = model.encode(source, lengths)
-    dropped, (h_dropped, _) = model.train().encoder(source, lengths)
-    assert torch.equal(h, h_dropped)
-    for training in (False, True):
-        model.decoder.train(training)(inputs, memory, state)
-    for whole, part in ((plain, dropped), read):
-        kept = part != 0
-        torch.testing.assert_close(part[kept], 2 * whole[kept])
-        assert kept.float().mean().item() == pytest.approx(0.5, abs=0.1)
-        assert bool((kept == kept[:1]).all()) == locked
-
-
-def test_scheduled_sampling_never_and_always() -> None:
-    model = make(attention="general").train()
-    with torch.no_grad():
-        model.decoder.output.bias.copy_(torch.tensor([2.0, 0.0, 0.0, 0.0, 2.0]))
-    source, lengths, inputs = tensors(make_batch(PAIRS))
-    memory, state = model.encode(source, lengths)
-    foreseen = model.decoder(inputs, memory, state).argmax(-1)
-    assert (foreseen == 0).any()
-    assert (foreseen > 0).any()
-    model.scheduled_sampling = 0.0
-    assert torch.equal(model._replace(inputs, memory, state), inputs)
-    model.scheduled_sampling = 1.0
-    found = model._replace(inputs, memory, state)
-    assert torch.equal(found[0], inputs[0])
-    for t in range(1, len(inputs)):
-        for column in range(len(PAIRS)):
-            guess = foreseen[t - 1, column]
-            assert found[t, column] == (inputs[t, column] if guess == 0 else guess)
-    batch = make_batch(PAIRS)
-    loss, count, _ = model.loss(batch)
-    targets = torch.from_numpy(batch.targets)
-    wanted = torch.nn.functional.cross_entropy(
-        model(source, lengths, found).flatten(0, 1), targets.flatten(), reduction="sum"
-    )
-    torch.testing.assert_close(loss, wanted)
-    assert count == 13
-
-
-def test_scheduled_sampling_replaces_at_its_rate() -> None:
-    model = make(attention="none", scheduled_sampling=0.25).train()
-    with torch.no_grad():
-        model.decoder.output.bias[3] = 50.0  # it foresees nothing else
-    inputs = torch.zeros(11, 400, dtype=torch.int64)
-    memory, state = model.encode(torch.ones(2, 400, dtype=torch.int64), None)
-    found = model._replace(inputs, memory, state)
-    assert set(found[1:].flatten().tolist()) == {0, 3}
-    assert (found[1:] == 3).double().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
 # How it begins, and what it refuses
