@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -81,8 +81,9 @@ def beside(items: Iterable[Item], work: Callable[[Item], object]) -> Iterator[It
 
     Hashing, writing and numpy let go of Python's lock: a text is hashed while it is encoded.
     """
-    with ThreadPoolExecutor(1) as thread:
-        working: Future[object] | None = None
+    thread = ThreadPoolExecutor(1)
+    working: Future[object] | None = None
+    try:
         for item in items:
             if working is not None:
                 working.result()  # raises what it raised; no more than one item waits
@@ -90,6 +91,14 @@ def beside(items: Iterable[Item], work: Callable[[Item], object]) -> Iterator[It
             yield item
         if working is not None:
             working.result()
+    except Exception:
+        if working is not None:
+            wait([working])
+        raise
+    finally:
+        # Whoever gives up on the items is not made to wait: it may be the garbage collector, in a
+        # thread that is just beginning, and that has the lock which joining another needs.
+        thread.shutdown(wait=False)
 
 
 def look(path: Path, errors: Errors = "raise") -> None:

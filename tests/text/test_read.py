@@ -4,6 +4,8 @@ import hashlib
 import os
 import re
 import threading
+import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from charseq.errors import CharseqError
 from charseq.text import read
-from charseq.text.read import file_sha256, read_chunks
+from charseq.text.read import beside, file_sha256, read_chunks
 
 # Characters of one to four bytes, line endings, NUL and byte-order marks, beside each other.
 TEXTS = st.text(st.sampled_from("ab\r\n\0é€😀\ufeff\u2028"), min_size=1, max_size=30)
@@ -114,6 +116,9 @@ def test_a_text_that_is_left_in_the_middle_leaves_no_thread(tmp_path: Path) -> N
     del chunks
     with pytest.raises(CharseqError):
         list(read_chunks(path, observe=seen.append))
+    deadline = time.monotonic() + 30
+    while threading.active_count() > threads and time.monotonic() < deadline:
+        time.sleep(0.01)  # it is told to end, and nobody waits for it
     assert threading.active_count() == threads
     assert seen == [b"so", b"some text\xff"]
 
@@ -149,3 +154,36 @@ def test_what_is_no_readable_file_is_refused(
     monkeypatch.setattr("charseq.text.read._open_at_once", refuse)
     with pytest.raises(CharseqError, match="secret: cannot be read: Permission denied"):
         list(read_chunks(secret))
+
+
+def test_giving_up_on_the_items_does_not_wait_for_the_work() -> None:
+    """It would for ever, where the garbage collector gives up in a thread that is beginning."""
+    finished = threading.Event()
+    items = beside(iter("abc"), lambda _: finished.wait(60))
+    assert next(items) == "a"
+    giving_up = threading.Thread(target=items.close)  # type: ignore[attr-defined]
+    giving_up.start()
+    giving_up.join(30)
+    assert not giving_up.is_alive()
+    finished.set()
+
+
+@pytest.mark.parametrize("broken", ["items", "work"])
+def test_an_error_is_raised_once_nothing_is_worked_on_any_more(broken: str) -> None:
+    worked: list[str] = []
+
+    def items() -> Iterator[str]:
+        yield "a"
+        if broken == "items":
+            raise ValueError(broken)
+        yield "b"
+
+    def work(item: str) -> None:
+        time.sleep(0.05)
+        worked.append(item)
+        if broken == "work":
+            raise ValueError(broken)
+
+    with pytest.raises(ValueError, match=broken):
+        list(beside(items(), work))
+    assert worked == ["a"]
