@@ -18,8 +18,8 @@ install: $(VENV)/installed ## make .venv and install charseq into it
 train: $(VENV)/installed ## train configs/dates.yaml, about a minute (CONFIG=…, ARGS=…)
 	$(BIN)/charseq train $(CONFIG) --resume $(ARGS)
 
-test: $(VENV)/test ## run the tests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: $(VENV)/test ## run the tests on all processors, with coverage
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 
 # The kernel is built anew, into a cache of its own. Python is built without a sanitizer, so that of
 # g++ has to be in the process first, with the library whose exceptions it looks at. What it finds
