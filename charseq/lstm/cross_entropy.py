@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from charseq.errors import CharseqError
 from charseq.lstm import kernel
-from charseq.lstm.tensors import address, call, kind_of, lanes_of, pack, threads, whole
+from charseq.lstm.tensors import call, kind_of, lanes_of, whole
 
 
 def linear_cross_entropy(
@@ -63,26 +63,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
         label_smoothing: float,
         kind: str,
     ) -> Tensor:
-        x, targets = x.contiguous(), targets.contiguous()
-        (rows, inputs), symbols = x.shape, len(weight)
-        wide = whole(symbols, lanes_of(weight))
-        packed = pack("forward", kind, weight, gates=1)
-        padded = nn.functional.pad(bias, (0, wide - symbols), value=-torch.inf)
-        d_logits = x.new_empty(rows, wide)
-        told = kernel.CrossEntropy(
-            rows=rows,
-            inputs=inputs,
-            symbols=symbols,
-            threads=threads(),
-            x=address(x),
-            weights=address(packed),
-            bias=address(padded),
-            targets=address(targets),
-            smoothing=label_smoothing,
-            d_logits=address(d_logits),
-        )
+        x, weight, bias, targets = (part.contiguous() for part in (x, weight, bias, targets))
+        d_logits = x.new_empty(len(x), whole(len(weight), lanes_of(weight)))
         loss = ctypes.c_double()
-        call(kind, "cross_entropy", ctypes.byref(told), ctypes.byref(loss))
+        call(
+            kind,
+            "cross_entropy",
+            kernel.CrossEntropy,
+            ctypes.byref(loss),
+            **_given(x, weight, d_logits),
+            bias=bias,
+            targets=targets,
+            smoothing=label_smoothing,
+        )
         ctx.kind = kind
         ctx.save_for_backward(x, weight, d_logits)
         return x.new_tensor(loss.value)
@@ -96,16 +89,23 @@ class _LinearCrossEntropy(torch.autograd.Function):
             )
         (d_loss,) = grads
         x, weight, d_logits = ctx.saved_tensors
-        (rows, inputs), (symbols, wide) = x.shape, (len(weight), d_logits.shape[1])
-        d_x = None
-        if ctx.needs_input_grad[0]:
-            d_x = torch.empty_like(x)
-            packed = pack("backward", ctx.kind, weight * d_loss, gates=1)
-            call(ctx.kind, "product", rows, wide, inputs, d_logits, packed, None, threads(), d_x)
-        # Its transpose: the kernel shares the columns of x out among the threads, and V are few
-        d_weight = x.new_empty(inputs, wide)
-        sizes = rows, inputs, inputs, 1, wide
-        call(ctx.kind, "weight_gradient", *sizes, x, d_logits, threads(), d_weight, None)
-        d_bias = d_logits.sum(0)[:symbols] * d_loss
-        d_weight = (d_weight[:, :symbols].t() * d_loss).contiguous()
+        d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        d_weight, d_bias = torch.empty_like(weight), weight.new_empty(len(weight))
+        call(
+            ctx.kind,
+            "cross_entropy_backward",
+            kernel.CrossEntropy,
+            **_given(x, weight, d_logits),
+            d_loss=d_loss.item(),
+            d_x=d_x,
+            d_weight=d_weight,
+            d_bias=d_bias,
+        )
         return d_x, d_weight, d_bias, None, None, None
+
+
+def _given(x: Tensor, weight: Tensor, d_logits: Tensor) -> dict[str, Any]:
+    """What both passes are told."""
+    (rows, inputs), symbols = x.shape, len(weight)
+    sizes = {"rows": rows, "inputs": inputs, "symbols": symbols}
+    return {**sizes, "x": x, "weight": weight, "d_logits": d_logits}

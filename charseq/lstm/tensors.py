@@ -3,6 +3,7 @@
 A *kind* of arithmetic is float32, float64, or bfloat16: float32 numbers, products of bfloat16.
 """
 
+import ctypes
 from typing import Any
 
 import torch
@@ -34,14 +35,19 @@ def kind_of(weight: Tensor, *, bfloat16: bool) -> str:
     return "bfloat16"
 
 
-def call(kind: str, name: str, *arguments: Any) -> None:
-    """A function of ``csrc/lstm.cpp``, with tensors for its pointers."""
-    kernel.load().call(name, kind, *map(address, arguments))
+def call(
+    kind: str, name: str, told: type[ctypes.Structure], *results: object, **fields: Any
+) -> None:
+    """A pass of ``csrc/lstm.cpp``, which is ``told`` numbers and the addresses of tensors.
 
-
-def address(value: Any) -> Any:
-    """The address of a tensor, for as long as somebody holds it; anything else as it is."""
-    return value.data_ptr() if isinstance(value, Tensor) else value
+    Whoever calls holds the tensors. ``results`` are where other results go.
+    """
+    addresses = {
+        field: value.data_ptr() if isinstance(value, Tensor) else value
+        for field, value in fields.items()
+    }
+    structure = told(threads=threads(), **addresses)
+    kernel.load().call(name, kind, ctypes.byref(structure), *results)
 
 
 def threads() -> int:
@@ -57,15 +63,3 @@ def lanes_of(tensor: Tensor) -> int:
 def whole(count: int, lanes: int) -> int:
     """``count`` rounded up to whole vectors."""
     return -(-count // lanes) * lanes
-
-
-def pack(direction: str, kind: str, weight: Tensor, *, gates: int) -> Tensor:
-    """W (gates * units, I), in the order in which the kernel multiplies with it, "forward" or
-    "backward"; ``gates`` is 4 for an LSTM, 1 for any other layer."""
-    units, inputs = weight.shape[0] // gates, weight.shape[1]
-    lanes = lanes_of(weight)
-    dtype = torch.bfloat16 if kind == "bfloat16" else weight.dtype
-    packed = torch.empty(gates * whole(units, lanes) * whole(inputs, lanes), dtype=dtype)
-    weight = weight.contiguous()
-    call(kind, f"pack_{direction}", weight, units, gates, inputs, threads(), packed)
-    return packed

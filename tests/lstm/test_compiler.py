@@ -307,10 +307,9 @@ def test_a_compiler_older_than_the_processor_gives_what_it_can(
 FIRST_RUN = """
 import ctypes, sys
 from charseq.lstm import kernel
-rows, sums = (ctypes.c_double * 4)(1, 2, 3, 4), (ctypes.c_double * 4)()
-ids = (ctypes.c_int64 * 2)(1, 1)
-kernel.load("plain").call("sum_by_id", "float64", rows, ids, 2, 2, 1, sums)
-print(list(sums), "torch" in sys.modules)
+weight, packed = (ctypes.c_double * 4)(1, 2, 3, 4), (ctypes.c_double * 4)()
+kernel.load("plain").call("pack_forward", "float64", weight, 2, 1, 2, 1, packed)
+print(list(packed), "torch" in sys.modules)
 """
 
 
@@ -331,7 +330,7 @@ def test_processes_that_come_first_together_all_get_the_one_build(
         for _ in range(3)
     ]
     for process in running:
-        assert process.communicate() == ("[0.0, 0.0, 4.0, 6.0] False\n", "")
+        assert process.communicate() == ("[1.0, 3.0, 2.0, 4.0] False\n", "")
         assert process.returncode == 0
     lines = log.read_text().splitlines()
     assert sum("lstm.cpp" in line for line in lines) == 1

@@ -357,20 +357,14 @@ def test_a_second_backward_pass_gives_the_same() -> None:
 
 
 @pytest.mark.parametrize("changed", ["x", "h_0", "c_0", "weight_ih", "weight_hh", "output"])
-@pytest.mark.parametrize("hidden", [16, 33])
-def test_what_has_changed_since_the_forward_pass_is_an_error_or_no_matter(
-    changed: str, hidden: int
-) -> None:
-    """Never a wrong gradient: of what was copied the old value still stands."""
-    gradients, tensors = kept_graph(draw(5, 4, hidden, 6))
-    wanted = gradients()
+def test_what_has_changed_since_the_forward_pass_is_an_error(changed: str) -> None:
+    """Never a wrong gradient."""
+    gradients, tensors = kept_graph(draw(5, 4, 33, 6))
+    gradients()
     with torch.no_grad():
         tensors[changed].add_(1.0)
-    if changed == "c_0" and hidden == 33:  # copied, to be as wide as whole vectors
-        assert_same(gradients(), wanted)
-    else:
-        with pytest.raises(RuntimeError, match=r"modified (by an )?inplace"):
-            gradients()
+    with pytest.raises(RuntimeError, match=r"modified (by an )?inplace"):
+        gradients()
 
 
 def test_the_bias_may_change_as_the_backward_pass_does_not_read_it() -> None:

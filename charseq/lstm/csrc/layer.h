@@ -1,36 +1,11 @@
-// One LSTM layer over a sequence, forwards and backwards.
+// One LSTM layer over a sequence: the products that need no state, and the walk between them.
 //
-// The steps carry the numbers of cell.py and manual.py. The sequences of a batch never meet, so each
-// thread takes some of them through all of time, with nothing to wait for; a sequence that has ended
-// is left out. Gates are laid out by blocks of `Lanes` units, (T, B, blocks, 4, Lanes), so that one
-// tile makes the four gates of a block. `wide` is `units` rounded up to `Lanes`: what stands behind
-// the units is computed from zeros and read by nobody.
+// What comes in and goes out is laid out as torch has it, gates in the order i, f, g, o; only `gates`
+// and `c`, which the backward pass finds again, are as walk.h wants them.
 #pragma once
 
-#include "products.h"
-
-// Steps 2 to 4 of one block of one sequence. Returns h_t; z becomes the gates where they are kept.
-template <typename Kind>
-INLINE typename Kind::Vector gates_of(typename Kind::Real *z, const typename Kind::Real *c_before,
-                                      typename Kind::Real *c_now, bool keep) {
-    constexpr Size Lanes = Kind::Lanes;
-    // 2. the gates
-    const auto i = sigmoid<Kind>(Kind::load(z));
-    const auto f = sigmoid<Kind>(Kind::load(z + Lanes));
-    const auto g = tanh<Kind>(Kind::load(z + 2 * Lanes));
-    const auto o = sigmoid<Kind>(Kind::load(z + 3 * Lanes));
-    if (keep) {
-        Kind::store(z, i);
-        Kind::store(z + Lanes, f);
-        Kind::store(z + 2 * Lanes, g);
-        Kind::store(z + 3 * Lanes, o);
-    }
-    // 3. c_t = f_t * c_{t-1} + i_t * g_t
-    const auto c_t = f * Kind::load(c_before) + i * g;
-    Kind::store(c_now, c_t);
-    // 4. h_t = o_t * tanh(c_t)
-    return o * tanh<Kind>(c_t);
-}
+#include "pack.h"
+#include "walk.h"
 
 template <typename Kind> struct Layer {
     using Real = typename Kind::Real;
@@ -38,181 +13,163 @@ template <typename Kind> struct Layer {
     static constexpr Size Lanes = Kind::Lanes;
 
     // Layer of kernel.py has the same fields in the same order.
-    Size steps, batch, units, reverse, threads, symbols;
-    Size keep;              // whether a backward pass will follow
-    const int64_t *lengths; // (B,), or null: all sequences have `steps` steps
-    const int64_t *ids;     // (T, B) symbols, or null: the gates hold their projection, 1a
-    const Real *table;      // (V, 4 wide): 1a of every symbol
-    const Part *weights;    // W_hh, packed for the direction of the pass
-    const Real *h_0, *c_0;  // (B, units), (B, wide)
-    Real *gates;            // (T, B, 4 wide); with ids it is not used where nothing is kept
-    Real *c;                // (T, B, wide); (B, wide) where nothing is kept
-    Real *output;           // (T, B, units), zeros
-    const Real *d_output;   // (T, B, units)
-    Real *d_h, *d_c;        // (B, wide): of the last state; becomes that of the first
-    Real *d_z;              // (T, B, 4 wide), zeros
+    Size steps, batch, units;
+    Size inputs;                              // features of x, or how many symbols there are
+    Size reverse, threads;
+    Size keep;                                // whether a backward pass will follow
+    const int64_t *lengths;                   // (B,), or null: all sequences have `steps` steps
+    const int64_t *ids;                       // (T, B) symbols; or null:
+    const Real *x;                            // (T, B, inputs)
+    const Real *weight_ih, *weight_hh, *bias; // (4 units, inputs), (4 units, units), (4 units)
+    const Real *h_0, *c_0;                    // (B, units)
+    Real *gates, *c;                          // (T, B, 4 wide), (T, B, wide); null where nothing is kept
+    Real *h;          // (T + 1, B, units): h_0, then the outputs; in reverse h_0 stands behind them
+    Real *h_n, *c_n;  // (B, units)
+    const Real *d_output, *d_h_n, *d_c_n;
+    Real *d_x;        // null where it is not wanted, or with ids
+    Real *d_h_0, *d_c_0, *d_weight_ih, *d_weight_hh, *d_bias;
 
-    Size wide() const { return round_up(units, Lanes); }
-    Size length(Size row) const { return lengths ? lengths[row] : steps; }
-    // Where in memory the step stands that a sequence takes as its s-th.
-    Size place(Size row, Size s) const { return (reverse ? length(row) - 1 - s : s) * batch + row; }
     // 0; 1 when memory ran out; 2 when an id or a length is out of its range
-    Size forward() const {
-        return by_rows([this](Size from, Size to) { return forward(from, to); });
-    }
-    Size backward() const {
-        return by_rows([this](Size from, Size to) { return backward(from, to); });
-    }
+    Size forward() const;
+    Size backward() const;
 
   private:
-    template <typename Pass> Size by_rows(Pass pass) const;
+    Size rows() const { return steps * batch; }
+    Size wide() const { return round_up(units, Lanes); }
+    Size step() const { return batch * units; } // of h
+    Order<Kind> order() const { return {units, 4}; }
+    // In reverse a sequence that is shorter begins where h holds the zeros of padding, not h_0
+    bool starts_ragged() const { return reverse && lengths; }
     bool in_range() const;
-    bool forward(Size first, Size last) const;
-    bool backward(Size first, Size last) const;
+    Walk<Kind> walk(const Part *weights, const Real *c_first) const;
+    template <typename Clear> void clear_padding(Clear clear) const;
+    bool weight_gradients(const Real *d_z) const;
+    bool input_gradient(const Real *d_z) const;
 };
 
-template <typename Kind> template <typename Pass> Size Layer<Kind>::by_rows(Pass pass) const {
-    if (!in_range()) return 2;
-    bool failed = false;
-    in_parallel(threads < batch ? threads : batch, [&](Size rank, Size ranks) {
-        const Share rows(batch, rank, ranks);
-        if (!pass(rows.from, rows.to)) __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
-    });
-    return failed;
+// (B, units) to (B, wide), zeros behind the units; and back.
+template <typename Real> void widen(const Real *from, Size batch, Size units, Size wide, Real *to) {
+    for (Size row = 0; row < batch; row++, from += units, to += wide) {
+        std::memcpy(to, from, size_t(units) * sizeof(Real));
+        std::memset(to + units, 0, size_t(wide - units) * sizeof(Real));
+    }
+}
+template <typename Real> void narrow(const Real *from, Size batch, Size units, Size wide, Real *to) {
+    for (Size row = 0; row < batch; row++)
+        std::memcpy(to + row * units, from + row * wide, size_t(units) * sizeof(Real));
 }
 
 // A wrong id or length would read somebody else's memory.
 template <typename Kind> bool Layer<Kind>::in_range() const {
     for (Size row = 0; lengths && row < batch; row++)
         if (lengths[row] < 1 || lengths[row] > steps) return false;
-    for (Size i = 0; ids && i < steps * batch; i++)
-        if (ids[i] < 0 || ids[i] >= symbols) return false;
+    for (Size i = 0; ids && i < rows(); i++)
+        if (ids[i] < 0 || ids[i] >= inputs) return false;
     return true;
 }
 
-template <typename Kind> bool Layer<Kind>::forward(Size first, Size last) const {
-    const Size wide = this->wide(), deep = round_up(units, Kind::Pair), most = last - first;
-    // What bfloat16 products read: h_{t-1} and h_t of every sequence, in turn
-    const Size paired = Kind::Pair > 1 ? wide : 0;
-    Scratch<Part> parts(2 * most * paired);
-    Scratch<Real> sums(keep ? 0 : most * Columns * Lanes);
-    struct Row {
-        const Part *h_before;
-        const Real *z, *c_before;
-        Real *gates, *c, *h;
-        Part *part;
-    };
-    Scratch<Row> rows(most);
-    Scratch<const Part *> a(most);
-    Scratch<const Real *> from(most);
-    Scratch<Real *> to(most);
-    if (!parts.at || !sums.at || !rows.at || !a.at || !from.at || !to.at) return false;
-    if constexpr (Kind::Pair > 1)
-        for (Size r = 0; r < most; r++)
-            for (Size u = 0; u < wide; u++)
-                parts.at[(2 * r + 1) * wide + u] =
-                    u < units ? Kind::to_part(h_0[(first + r) * units + u]) : Part(0);
-
-    for (Size s = 0; s < steps; s++) {
-        Size count = 0;
-        for (Size row = first; row < last; row++) {
-            if (s >= length(row)) continue;
-            const Size now = place(row, s), before = s ? place(row, s - 1) : 0;
-            Row &r = rows.at[count];
-            r.h = output + now * units;
-            if constexpr (Kind::Pair > 1) {
-                Part *mine = parts.at + 2 * (row - first) * wide;
-                r.part = mine + (s & 1) * wide;
-                r.h_before = mine + (~s & 1) * wide;
-            } else {
-                r.part = nullptr;
-                r.h_before = s ? output + before * units : h_0 + row * units;
-            }
-            r.c = c + (keep ? now : row) * wide;
-            r.c_before = s == 0 ? c_0 + row * wide : c + (keep ? before : row) * wide;
-            // 1a. what the input says, W_ih x_t + b: for a symbol a row of the table
-            r.gates = keep ? gates + now * 4 * wide : sums.at + count * Columns * Lanes;
-            r.z = ids ? table + ids[now] * 4 * wide : gates + now * 4 * wide;
-            a.at[count++] = r.h_before;
-        }
-        if (count == 0) break;
-        for (Size u = 0; u < wide; u += Lanes) {
-            for (Size r = 0; r < count; r++) {
-                from.at[r] = rows.at[r].z + 4 * u;
-                to.at[r] = rows.at[r].gates + (keep ? 4 * u : 0);
-                // What will be written is fetched while the products are made
-                for (Size line = 0; keep && line < 4 * Lanes; line += Lanes)
-                    __builtin_prefetch(to.at[r] + line, 1);
-                __builtin_prefetch(rows.at[r].c + u, 1);
-                __builtin_prefetch(rows.at[r].h + u, 1);
-            }
-            // 1b. z_t = 1a + W_hh h_{t-1}
-            multiply<Kind>(count, Columns, deep, a.at, weights + u * 4 * deep, to.at, from.at);
-            const Size written = units - u < Lanes ? units - u : Lanes;
-            for (Size r = 0; r < count; r++) {
-                const Row &row = rows.at[r];
-                const auto h_t = gates_of<Kind>(to.at[r], row.c_before + u, row.c + u, keep);
-                Kind::store_some(row.h + u, h_t, written);
-                if constexpr (Kind::Pair > 1) Kind::store_parts(row.part + u, h_t);
-            }
-        }
-    }
-    return true;
+template <typename Kind>
+Walk<Kind> Layer<Kind>::walk(const Part *weights, const Real *c_first) const {
+    Walk<Kind> walk{};
+    walk.steps = steps, walk.batch = batch, walk.units = units;
+    walk.reverse = reverse, walk.threads = threads, walk.lengths = lengths;
+    walk.weights = weights, walk.c_0 = c_first, walk.gates = gates, walk.c = c;
+    return walk;
 }
 
-template <typename Kind> bool Layer<Kind>::backward(Size first, Size last) const {
-    const Size wide = this->wide(), most = last - first;
-    const Size paired = Kind::Pair > 1 ? 4 * wide : 0;
-    Scratch<Part> parts(most * paired);
-    Scratch<const Part *> a(most);
-    Scratch<Real *> to(most), panel(most);
-    if (!parts.at || !a.at || !to.at || !panel.at) return false;
+// clear(row) for every row of T * B that is padding.
+template <typename Kind>
+template <typename Clear>
+void Layer<Kind>::clear_padding(Clear clear) const {
+    for (Size row = 0; lengths && row < batch; row++)
+        for (Size t = lengths[row]; t < steps; t++) clear(t * batch + row);
+}
 
-    for (Size s = steps - 1; s >= 0; s--) {
-        Size count = 0;
-        for (Size row = first; row < last; row++) {
-            if (s >= length(row)) continue;
-            const Size now = place(row, s);
-            const Real *gate = gates + now * 4 * wide, *c_now = c + now * wide;
-            const Real *c_before = s ? c + place(row, s - 1) * wide : c_0 + row * wide;
-            const Real *d_out = d_output + now * units;
-            Real *dh = d_h + row * wide, *dc = d_c + row * wide, *dz = d_z + now * 4 * wide;
-            Part *part = parts.at + (row - first) * paired;
-            for (Size u = 0; u < wide; u += Lanes, gate += 4 * Lanes, dz += 4 * Lanes) {
-                const auto i = Kind::load(gate), f = Kind::load(gate + Lanes);
-                const auto g = Kind::load(gate + 2 * Lanes), o = Kind::load(gate + 3 * Lanes);
-                // 4'. the output of step t is read outside, and by step t + 1
-                auto d_h_t = Kind::load(dh + u);
-                if (u + Lanes <= units)
-                    d_h_t += Kind::load(d_out + u);
-                else
-                    for (Size lane = 0; lane < units - u; lane++) d_h_t[lane] += d_out[u + lane];
-                const auto tanh_c = tanh<Kind>(Kind::load(c_now + u));
-                const auto d_c_t = Kind::load(dc + u) + d_h_t * o * (1 - tanh_c * tanh_c);
-                // 3'. d_i = d_c * g, d_f = d_c * c_{t-1}, d_g = d_c * i; 2'. times the slopes
-                typename Kind::Vector d[4];
-                d[0] = d_c_t * g * i * (1 - i);
-                d[1] = d_c_t * Kind::load(c_before + u) * f * (1 - f);
-                d[2] = d_c_t * i * (1 - g * g);
-                d[3] = d_h_t * tanh_c * o * (1 - o);
-                Kind::store(dc + u, d_c_t * f);
-                for (int v = 0; v < 4; v++) Kind::store(dz + v * Lanes, d[v]);
-                if constexpr (Kind::Pair > 1)
-                    for (int v = 0; v < 4; v++) Kind::store_parts(part + 4 * u + v * Lanes, d[v]);
-            }
-            if constexpr (Kind::Pair > 1)
-                a.at[count] = part;
-            else
-                a.at[count] = d_z + now * 4 * wide;
-            to.at[count++] = dh;
-        }
-        // 1b'. d_h_{t-1} = d_z_t W_hh
-        for (Size u = 0; u < wide; u += Columns * Lanes) {
-            const Size left = (wide - u) / Lanes;
-            for (Size r = 0; r < count; r++) panel.at[r] = to.at[r] + u;
-            multiply<Kind>(count, int(left < Columns ? left : Columns), 4 * wide, a.at,
-                           weights + u * 4 * wide, panel.at, nullptr);
-        }
+template <typename Kind> Size Layer<Kind>::forward() const {
+    if (!in_range()) return 2;
+    const Size columns = order().columns();
+    Scratch<Part> recurrent(packed_size(order(), units)), projection(ids ? 0 : packed_size(order(), inputs));
+    Scratch<Real> table(ids ? inputs * columns : 0), blocks(columns), c_first(batch * wide());
+    Scratch<Real> own_gates(keep || ids ? 0 : rows() * columns), own_c(keep ? 0 : batch * wide());
+    if (!recurrent.at || !projection.at || !table.at || !blocks.at || !c_first.at || !own_gates.at || !own_c.at)
+        return 1;
+    pack_forward<Kind>(weight_hh, order(), units, threads, recurrent.at);
+    widen(c_0, batch, units, wide(), c_first.at);
+    Real *const output = reverse ? h : h + step(), *const first = reverse ? h + rows() * units : h;
+    if (starts_ragged())
+        std::memset(first, 0, size_t(step()) * sizeof(Real));
+    else
+        std::memcpy(first, h_0, size_t(step()) * sizeof(Real));
+    clear_padding([&](Size row) { std::memset(output + row * units, 0, size_t(units) * sizeof(Real)); });
+
+    Walk<Kind> walk = this->walk(recurrent.at, c_first.at);
+    if (!keep) walk.gates = own_gates.at, walk.c = own_c.at;
+    walk.keep = keep, walk.h_0 = h_0, walk.output = output;
+    // 1a. W_ih x_t + b: of features for all t at once, of symbols once for each symbol
+    if (ids) {
+        tabulate<Kind>(weight_ih, bias, order(), inputs, threads, table.at);
+        walk.ids = ids, walk.table = table.at;
+    } else {
+        tabulate<Kind>(bias, nullptr, order(), 1, 1, blocks.at);
+        pack_forward<Kind>(weight_ih, order(), inputs, threads, projection.at);
+        if (!product<Kind>(rows(), inputs, columns, x, projection.at, blocks.at, threads, walk.gates))
+            return 1;
     }
-    return true;
+    if (!walk.forward()) return 1;
+    for (Size row = 0; row < batch; row++) {
+        const Size last = walk.place(row, walk.length(row) - 1);
+        std::memcpy(h_n + row * units, output + last * units, size_t(units) * sizeof(Real));
+        std::memcpy(c_n + row * units, walk.c + (keep ? last : row) * wide(), size_t(units) * sizeof(Real));
+    }
+    return 0;
+}
+
+template <typename Kind> Size Layer<Kind>::backward() const {
+    if (!in_range()) return 2;
+    const Size columns = order().columns();
+    Scratch<Part> recurrent(packed_size_backward(order(), units));
+    Scratch<Real> d_z(rows() * columns), d_h(batch * wide()), d_c(batch * wide()), c_first(batch * wide());
+    if (!recurrent.at || !d_z.at || !d_h.at || !d_c.at || !c_first.at) return 1;
+    pack_backward<Kind>(weight_hh, order(), units, threads, recurrent.at);
+    widen(c_0, batch, units, wide(), c_first.at);
+    widen(d_h_n, batch, units, wide(), d_h.at);
+    widen(d_c_n, batch, units, wide(), d_c.at);
+    clear_padding([&](Size row) { std::memset(d_z.at + row * columns, 0, size_t(columns) * sizeof(Real)); });
+    Walk<Kind> walk = this->walk(recurrent.at, c_first.at);
+    walk.d_output = d_output, walk.d_h = d_h.at, walk.d_c = d_c.at, walk.d_z = d_z.at;
+    if (!walk.backward()) return 1;
+    narrow(d_h.at, batch, units, wide(), d_h_0);
+    narrow(d_c.at, batch, units, wide(), d_c_0);
+    return !weight_gradients(d_z.at) || !input_gradient(d_z.at);
+}
+
+// 1'. The weights are the same at every t: their gradients are one product over T * B.
+template <typename Kind> bool Layer<Kind>::weight_gradients(const Real *d_z) const {
+    const Size columns = order().columns();
+    // h_{t-1} of every step stands a step before h_t; in reverse, behind it
+    const Real *before = reverse ? h + step() : h;
+    WeightGradient<Kind> gradient{rows(), columns, units, order(), d_z, before, d_weight_hh, d_bias};
+    if (!gradient.run(threads)) return false;
+    if (starts_ragged()) {
+        Scratch<Real> firsts(batch * columns);
+        if (!firsts.at) return false;
+        for (Size row = 0; row < batch; row++)
+            std::memcpy(firsts.at + row * columns, d_z + ((lengths[row] - 1) * batch + row) * columns,
+                        size_t(columns) * sizeof(Real));
+        WeightGradient<Kind> first{batch, columns, units, order(), firsts.at, h_0, d_weight_hh, nullptr};
+        first.adds = true;
+        if (!first.run(threads)) return false;
+    }
+    if (!ids)
+        return WeightGradient<Kind>{rows(), columns, inputs, order(), d_z, x, d_weight_ih, nullptr}.run(threads);
+    return sum_by_id<Kind>(d_z, ids, rows(), order(), inputs, threads, d_weight_ih);
+}
+
+// 1a'. d_x_t = d_z_t W_ih
+template <typename Kind> bool Layer<Kind>::input_gradient(const Real *d_z) const {
+    if (!d_x) return true;
+    Scratch<Part> packed(packed_size_backward(order(), inputs));
+    if (!packed.at) return false;
+    pack_backward<Kind>(weight_ih, order(), inputs, threads, packed.at);
+    return product<Kind>(rows(), order().columns(), inputs, d_z, packed.at, nullptr, threads, d_x);
 }

@@ -2,12 +2,7 @@
 
 #include "cross_entropy.h"
 #include "layer.h"
-#include "pack.h"
 #include "stream.h"
-
-namespace {
-constexpr auto ignore = [](auto...) {};
-}
 
 #pragma GCC visibility push(default)
 extern "C" {
@@ -26,38 +21,20 @@ Size charseq_vector_bytes() { return VectorBytes; }
 #define INTERFACE(Kind, kind)                                                                          \
     Size charseq_forward_##kind(const Layer<Kind> *layer) { return layer->forward(); }                 \
     Size charseq_backward_##kind(const Layer<Kind> *layer) { return layer->backward(); }               \
-    Size charseq_product_##kind(Size rows, Size depth, Size columns, const Kind::Real *a,              \
-                                const Kind::Part *weights, const Kind::Real *bias, Size threads,       \
-                                Kind::Real *out) {                                                     \
-        return product<Kind>(rows, depth, columns, a, weights, bias, threads, out, ignore);            \
-    }                                                                                                  \
     Size charseq_cross_entropy_##kind(const CrossEntropy<Kind> *given, double *loss) {                 \
-        return given->run(loss);                                                                       \
+        return given->forward(loss);                                                                   \
     }                                                                                                  \
-    Size charseq_weight_gradient_##kind(Size rows, Size stride, Size units, Size gates, Size inputs,   \
-                                        const Kind::Real *d_z, const Kind::Real *x, Size threads,      \
-                                        Kind::Real *d_weight, Kind::Real *d_bias) {                    \
-        return WeightGradient<Kind>{rows, stride, inputs, {units, gates}, d_z, x, d_weight, d_bias}    \
-            .run(threads);                                                                             \
+    Size charseq_cross_entropy_backward_##kind(const CrossEntropy<Kind> *given) {                      \
+        return given->backward();                                                                      \
     }                                                                                                  \
     Size charseq_pack_forward_##kind(const Kind::Real *weight, Size units, Size gates, Size inputs,    \
                                      Size threads, Kind::Part *packed) {                               \
         pack_forward<Kind>(weight, {units, gates}, inputs, threads, packed);                           \
         return 0;                                                                                      \
     }                                                                                                  \
-    Size charseq_pack_backward_##kind(const Kind::Real *weight, Size units, Size gates, Size inputs,   \
-                                      Size threads, Kind::Part *packed) {                              \
-        pack_backward<Kind>(weight, {units, gates}, inputs, threads, packed);                          \
-        return 0;                                                                                      \
-    }                                                                                                  \
     Size charseq_write_##kind(const Stream<Kind> *stream, const int64_t *first, Size count,            \
                               const double *uniforms, int64_t *written) {                              \
         return stream->write(first, count, uniforms, written);                                         \
-    }                                                                                                  \
-    Size charseq_sum_by_id_##kind(const Kind::Real *rows, const int64_t *ids, Size count, Size width,  \
-                                  Size threads, Kind::Real *sums) {                                    \
-        sum_by_id<Kind>(rows, ids, count, width, threads, sums);                                       \
-        return 0;                                                                                      \
     }
 
 INTERFACE(Float, float32)

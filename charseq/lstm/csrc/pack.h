@@ -1,7 +1,16 @@
-// Weights in the order in which tiles read them, and the gradient of a row gather.
+// Weights in the order in which tiles read them; and as a table whose rows symbols gather, with the
+// gradient of that.
 #pragma once
 
 #include "products.h"
+
+// How many numbers there are of a weight (of `order`, inputs), packed forward and backward.
+template <typename Kind> Size packed_size(Order<Kind> order, Size inputs) {
+    return order.columns() * round_up(inputs, Kind::Pair);
+}
+template <typename Kind> Size packed_size_backward(Order<Kind> order, Size inputs) {
+    return order.columns() * round_up(inputs, Kind::Lanes);
+}
 
 // W for x W^T: for each four vectors of its rows, in `order`, a panel (inputs, vectors, Lanes). Of an
 // LSTM these are the gates of a block of units.
@@ -59,18 +68,54 @@ void pack_backward(const typename Kind::Real *weight, Order<Kind> order, Size in
     });
 }
 
-// sums[ids[r]] += rows[r] for rows of `width`: each thread sums some of the columns, in the order of r.
+// table (inputs, columns of `order`) = W^T + bias, which may be null: what each symbol says.
 template <typename Kind>
-void sum_by_id(const typename Kind::Real *rows, const int64_t *ids, Size count, Size width, Size threads,
-               typename Kind::Real *sums) {
-    const Size vectors = width / Kind::Lanes;
+void tabulate(const typename Kind::Real *weight, const typename Kind::Real *bias, Order<Kind> order,
+              Size inputs, Size threads, typename Kind::Real *table) {
+    constexpr Size Lanes = Kind::Lanes;
+    const Size vectors = order.columns() / Lanes;
     in_parallel(threads < vectors ? threads : vectors, [&](Size rank, Size ranks) {
         const Share mine(vectors, rank, ranks);
-        for (Size r = 0; r < count; r++) {
-            const auto *from = rows + r * width;
-            auto *to = sums + ids[r] * width;
-            for (Size v = mine.from * Kind::Lanes; v < mine.to * Kind::Lanes; v += Kind::Lanes)
-                Kind::store(to + v, Kind::load(to + v) + Kind::load(from + v));
-        }
+        for (Size at = mine.from * Lanes; at < mine.to * Lanes; at += Lanes)
+            for (Size start = 0; start < inputs; start += Lanes) {
+                typename Kind::Real square[Lanes][Lanes] = {};
+                for (Size lane = 0; lane < Lanes; lane++)
+                    if (const Size row = order.row(at + lane); row >= 0) {
+                        auto told = Kind::load_some(weight + row * inputs + start, inputs - start);
+                        if (bias) told += bias[row];
+                        Kind::store(square[lane], told);
+                    }
+                for (Size v = start; v < start + Lanes && v < inputs; v++)
+                    for (Size lane = 0; lane < Lanes; lane++)
+                        table[v * order.columns() + at + lane] = square[lane][v - start];
+            }
     });
+}
+
+// The gradient of the gather: d_weight (of `order`, inputs) where d_z (count, columns) are the gradients
+// of the rows that `ids` gathered. Each thread sums some of the columns, in the order of the rows. False
+// when memory ran out.
+template <typename Kind>
+bool sum_by_id(const typename Kind::Real *d_z, const int64_t *ids, Size count, Order<Kind> order,
+               Size inputs, Size threads, typename Kind::Real *d_weight) {
+    constexpr Size Lanes = Kind::Lanes;
+    const Size columns = order.columns(), vectors = columns / Lanes;
+    Scratch<typename Kind::Real> sums(inputs * columns);
+    if (!sums.at) return false;
+    in_parallel(threads < vectors ? threads : vectors, [&](Size rank, Size ranks) {
+        const Share mine(vectors, rank, ranks);
+        const Size from = mine.from * Lanes, to = mine.to * Lanes;
+        for (Size v = 0; v < inputs; v++)
+            std::memset(sums.at + v * columns + from, 0, size_t(to - from) * sizeof(typename Kind::Real));
+        for (Size r = 0; r < count; r++) {
+            const auto *row = d_z + r * columns;
+            auto *sum = sums.at + ids[r] * columns;
+            for (Size at = from; at < to; at += Lanes)
+                Kind::store(sum + at, Kind::load(sum + at) + Kind::load(row + at));
+        }
+        for (Size at = from; at < to; at++)
+            if (const Size row = order.row(at); row >= 0)
+                for (Size v = 0; v < inputs; v++) d_weight[row * inputs + v] = sums.at[v * columns + at];
+    });
+    return true;
 }

@@ -79,11 +79,13 @@ template <typename Kind> struct RowsTimesWeights {
 };
 
 // out (rows, columns) = a (rows, depth) · packed weights, plus `bias` (columns) unless it is null.
-// `each(row, count, out)` sees some rows while they are in the cache.
-template <typename Kind, typename Each>
-Size product(Size rows, Size depth, Size columns, const typename Kind::Real *a,
+// `each(row, count, out)` sees some rows while they are in the cache. False when memory ran out.
+constexpr auto nobody_looks = [](auto...) {};
+
+template <typename Kind, typename Each = decltype(nobody_looks)>
+bool product(Size rows, Size depth, Size columns, const typename Kind::Real *a,
              const typename Kind::Part *weights, const typename Kind::Real *bias, Size threads,
-             typename Kind::Real *out, Each each) {
+             typename Kind::Real *out, Each each = nobody_looks) {
     constexpr Size Some = RowsTimesWeights<Kind>::Some;
     bool failed = false;
     in_parallel(threads, [&](Size rank, Size ranks) {
@@ -96,7 +98,7 @@ Size product(Size rows, Size depth, Size columns, const typename Kind::Real *a,
             each(row, count, out + row * columns);
         }
     });
-    return failed;
+    return !failed;
 }
 
 // d_weight (gates * units, inputs) = d_z (rows, stride), transposed, · x (rows, inputs); and d_bias
@@ -116,8 +118,10 @@ template <typename Kind> struct WeightGradient {
     Order<Kind> order;
     const Real *d_z, *x;
     Real *d_weight, *d_bias;
+    bool adds = false; // to what d_weight holds
 
-    Size run(Size threads) const {
+    // False when memory ran out
+    bool run(Size threads) const {
         const Size vectors = order.columns() / Lanes;
         bool failed = false;
         in_parallel(threads < vectors ? threads : vectors, [&](Size rank, Size ranks) {
@@ -125,7 +129,7 @@ template <typename Kind> struct WeightGradient {
             if (!of_columns(mine.from * Lanes, mine.to * Lanes))
                 __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
         });
-        return failed;
+        return !failed;
     }
 
   private:
@@ -207,8 +211,11 @@ template <typename Kind> struct WeightGradient {
             for (Size k = 0; k < Lanes; k++)
                 for (Size lane = 0; lane < Lanes; lane++) square[lane][k] = product[(i + k) * width + lane];
             for (Size lane = 0; lane < Lanes; lane++)
-                if (const Size row = order.row(column + lane); row >= 0)
-                    Kind::store_some(d_weight + row * inputs + i, Kind::load(square[lane]), inputs - i);
+                if (const Size row = order.row(column + lane); row >= 0) {
+                    Real *to = d_weight + row * inputs + i;
+                    const auto sum = Kind::load(square[lane]);
+                    Kind::store_some(to, adds ? sum + Kind::load_some(to, inputs - i) : sum, inputs - i);
+                }
         }
     }
 };

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <sched.h>
 
-#include "layer.h"
+#include "walk.h"
 
 // Waits until all ranks are here. It spins, as the others are as far to within a microsecond, and
 // makes room where they are not: on a busy machine a rank may have to wait for a core.
