@@ -149,6 +149,7 @@ template <typename Kind> bool Layer<Kind>::weight_gradients(const Real *d_z) con
     // h_{t-1} of every step stands a step before h_t; in reverse, behind it
     const Real *before = reverse ? h + step() : h;
     WeightGradient<Kind> gradient{rows(), columns, units, order(), d_z, before, d_weight_hh, d_bias};
+    if (ids) gradient.ids = ids, gradient.symbols = inputs, gradient.d_of_ids = d_weight_ih;
     if (!gradient.run(threads)) return false;
     if (starts_ragged()) {
         Scratch<Real> firsts(batch * columns);
@@ -160,9 +161,7 @@ template <typename Kind> bool Layer<Kind>::weight_gradients(const Real *d_z) con
         first.adds = true;
         if (!first.run(threads)) return false;
     }
-    if (!ids)
-        return WeightGradient<Kind>{rows(), columns, inputs, order(), d_z, x, d_weight_ih, nullptr}.run(threads);
-    return sum_by_id<Kind>(d_z, ids, rows(), order(), inputs, threads, d_weight_ih);
+    return ids || WeightGradient<Kind>{rows(), columns, inputs, order(), d_z, x, d_weight_ih, nullptr}.run(threads);
 }
 
 // 1a'. d_x_t = d_z_t W_ih

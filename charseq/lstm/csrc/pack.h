@@ -1,5 +1,4 @@
-// Weights in the order in which tiles read them; and as a table whose rows symbols gather, with the
-// gradient of that.
+// Weights in the order in which tiles read them, or as a table whose rows symbols gather.
 #pragma once
 
 #include "products.h"
@@ -90,32 +89,4 @@ void tabulate(const typename Kind::Real *weight, const typename Kind::Real *bias
                         table[v * order.columns() + at + lane] = square[lane][v - start];
             }
     });
-}
-
-// The gradient of the gather: d_weight (of `order`, inputs) where d_z (count, columns) are the gradients
-// of the rows that `ids` gathered. Each thread sums some of the columns, in the order of the rows. False
-// when memory ran out.
-template <typename Kind>
-bool sum_by_id(const typename Kind::Real *d_z, const int64_t *ids, Size count, Order<Kind> order,
-               Size inputs, Size threads, typename Kind::Real *d_weight) {
-    constexpr Size Lanes = Kind::Lanes;
-    const Size columns = order.columns(), vectors = columns / Lanes;
-    Scratch<typename Kind::Real> sums(inputs * columns);
-    if (!sums.at) return false;
-    in_parallel(threads < vectors ? threads : vectors, [&](Size rank, Size ranks) {
-        const Share mine(vectors, rank, ranks);
-        const Size from = mine.from * Lanes, to = mine.to * Lanes;
-        for (Size v = 0; v < inputs; v++)
-            std::memset(sums.at + v * columns + from, 0, size_t(to - from) * sizeof(typename Kind::Real));
-        for (Size r = 0; r < count; r++) {
-            const auto *row = d_z + r * columns;
-            auto *sum = sums.at + ids[r] * columns;
-            for (Size at = from; at < to; at += Lanes)
-                Kind::store(sum + at, Kind::load(sum + at) + Kind::load(row + at));
-        }
-        for (Size at = from; at < to; at++)
-            if (const Size row = order.row(at); row >= 0)
-                for (Size v = 0; v < inputs; v++) d_weight[row * inputs + v] = sums.at[v * columns + at];
-    });
-    return true;
 }

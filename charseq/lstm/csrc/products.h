@@ -103,6 +103,8 @@ bool product(Size rows, Size depth, Size columns, const typename Kind::Real *a,
 
 // d_weight (gates * units, inputs) = d_z (rows, stride), transposed, · x (rows, inputs); and d_bias
 // (gates * units), the sum of d_z over the rows, unless it is null. The columns of d_z are in `order`.
+// With `ids` (rows) also d_of_ids (gates * units, symbols), the product with their one-hot vectors: rows
+// of d_z are summed by id as they pass, in their order.
 //
 // It is computed as its transpose, so that of d_z, the wider of the two, whole vectors are taken: only
 // x has to be brought into an order of its own.
@@ -119,6 +121,9 @@ template <typename Kind> struct WeightGradient {
     const Real *d_z, *x;
     Real *d_weight, *d_bias;
     bool adds = false; // to what d_weight holds
+    const int64_t *ids = nullptr;
+    Size symbols = 0;
+    Real *d_of_ids = nullptr;
 
     // False when memory ran out
     bool run(Size threads) const {
@@ -137,13 +142,16 @@ template <typename Kind> struct WeightGradient {
         const Size tiles = (inputs + Rows - 1) / Rows, width = last - first;
         Scratch<Part> left(tiles * Tile), right(Deep * Wide);
         Scratch<Real> product(round_up(inputs, Lanes) * width), sums(width); // the transpose of d_weight
-        if (!left.at || !right.at || !product.at || !sums.at) return false;
+        Scratch<Real> by_id(symbols * width);
+        if (!left.at || !right.at || !product.at || !sums.at || !by_id.at) return false;
+        std::memset(by_id.at, 0, size_t(symbols * width) * sizeof(Real));
         for (Size k = 0; k < rows; k += Deep) {
             const Size count = rows - k < Deep ? rows - k : Deep;
             pack_inputs(k, count, left.at);
             for (Size column = 0; column < width; column += Wide) {
                 const Size some = width - column < Wide ? width - column : Wide;
-                pack_gradients(k, count, first + column, some, right.at, sums.at + column);
+                pack_gradients(k, count, first + column, some, right.at, sums.at + column,
+                               by_id.at + column, width);
                 for (Size t = 0; t < tiles; t++) {
                     const Size height = inputs - t * Rows < Rows ? inputs - t * Rows : Rows;
                     const Part *a[Rows];
@@ -161,6 +169,10 @@ template <typename Kind> struct WeightGradient {
             turn(product.at + column, width, first + column);
         for (Size column = 0; column < width && d_bias; column++)
             if (const Size row = order.row(first + column); row >= 0) d_bias[row] = sums.at[column];
+        for (Size column = 0; column < width && ids; column++)
+            if (const Size row = order.row(first + column); row >= 0)
+                for (Size v = 0; v < symbols; v++)
+                    d_of_ids[row * symbols + v] = by_id.at[v * width + column];
         return true;
     }
 
@@ -182,9 +194,15 @@ template <typename Kind> struct WeightGradient {
                     }
     }
 
-    // (count / Pair, width, Pair); and adds them up. Rows of d_z are often a page apart, where no
-    // processor foresees what will be read.
-    void pack_gradients(Size k, Size count, Size column, Size width, Part *to, Real *sums) const {
+    // (count / Pair, width, Pair); and adds them up, all and by id. Rows of d_z are often a page apart,
+    // where no processor foresees what will be read.
+    void pack_gradients(Size k, Size count, Size column, Size width, Part *to, Real *sums, Real *by_id,
+                        Size ids_apart) const {
+        const auto add = [&](Size row, Size at, Vector v) {
+            if (!ids) return;
+            Real *mine = by_id + ids[row] * ids_apart + at;
+            Kind::store(mine, Kind::load(mine) + v);
+        };
         constexpr Size Ahead = 8;
         Vector sum[Columns] = {};
         const Size vectors = width / Lanes;
@@ -199,7 +217,11 @@ template <typename Kind> struct WeightGradient {
                 if (Pair > 1 && t + 1 < count) two = Kind::load_some(from + stride + at, left);
                 Kind::store_terms(to + t * width + at * Pair, one, two);
                 sum[v] += one;
-                if constexpr (Pair > 1) sum[v] += two;
+                add(k + t, at, one);
+                if constexpr (Pair > 1) {
+                    sum[v] += two;
+                    if (t + 1 < count) add(k + t + 1, at, two);
+                }
             }
         for (Size v = 0; v < vectors; v++) Kind::store(sums + v * Lanes, sum[v]);
     }

@@ -96,7 +96,7 @@ void Stream<Kind>::layer(Size l, const int64_t *reading, const Part *below, cons
                        l > 0 ? so_far : row.start.at);
         for (Size r = 0; r < batch; r++) {
             Real *cell = c + (l * batch + r) * wide + u;
-            const auto h_t = gates_of<Kind>(row.sums.at[r], cell, cell, false);
+            const auto h_t = gates_of<Kind>(row.sums.at[r], cell, cell, nullptr);
             Kind::store(h_out + r * wide + u, h_t);
             if constexpr (Kind::Pair > 1) Kind::store_parts(part_out + r * wide + u, h_t);
         }

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -38,6 +38,16 @@ template <typename Number> struct Plain {
 
     static INLINE Vector load(const Real *p) { return Vector(*(const Loose *)p); }
     static INLINE void store(Real *p, Vector v) { *(Loose *)p = Loose(v); }
+    // Straight to memory: p is aligned to a vector
+    static INLINE void store_past_caches(Real *p, Vector v) {
+#if defined(__AVX512F__)
+        _mm512_stream_si512((__m512i *)p, (__m512i)v);
+#elif defined(__AVX2__)
+        _mm256_stream_si256((__m256i *)p, (__m256i)v);
+#else
+        store(p, v);
+#endif
+    }
     // The first `count` numbers, where there are fewer than Lanes, then zeros
     static INLINE Vector load_some(const Real *p, Size count) {
         if (count >= Lanes) return load(p);

@@ -9,22 +9,27 @@
 
 #include "products.h"
 
-// Steps 2 to 4 of one block of one sequence. Returns h_t; z becomes the gates where they are kept.
+// Steps 2 to 4 of one block of one sequence. Returns h_t; the gates are kept unless `kept` is null: in
+// the place of z, or past the caches, where nobody has looked at their memory and nobody will for long.
 template <typename Kind>
-INLINE typename Kind::Vector gates_of(typename Kind::Real *z, const typename Kind::Real *c_before,
-                                      typename Kind::Real *c_now, bool keep) {
+INLINE typename Kind::Vector gates_of(const typename Kind::Real *z, const typename Kind::Real *c_before,
+                                      typename Kind::Real *c_now, typename Kind::Real *kept) {
     constexpr Size Lanes = Kind::Lanes;
     // 2. the gates
     const auto i = sigmoid<Kind>(Kind::load(z));
     const auto f = sigmoid<Kind>(Kind::load(z + Lanes));
     const auto g = tanh<Kind>(Kind::load(z + 2 * Lanes));
     const auto o = sigmoid<Kind>(Kind::load(z + 3 * Lanes));
-    if (keep) {
-        Kind::store(z, i);
-        Kind::store(z + Lanes, f);
-        Kind::store(z + 2 * Lanes, g);
-        Kind::store(z + 3 * Lanes, o);
-    }
+    const auto keep = [&](auto store) {
+        store(kept, i);
+        store(kept + Lanes, f);
+        store(kept + 2 * Lanes, g);
+        store(kept + 3 * Lanes, o);
+    };
+    if (kept == z)
+        keep(Kind::store);
+    else if (kept)
+        keep(Kind::store_past_caches);
     // 3. c_t = f_t * c_{t-1} + i_t * g_t
     const auto c_t = f * Kind::load(c_before) + i * g;
     Kind::store(c_now, c_t);
@@ -86,7 +91,8 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
     // What bfloat16 products read: h_{t-1} and h_t of every sequence, in turn
     const Size paired = Kind::Pair > 1 ? wide : 0;
     Scratch<Part> parts(2 * most * paired);
-    Scratch<Real> sums(keep ? 0 : most * Columns * Lanes);
+    const bool in_place = keep && !ids;
+    Scratch<Real> sums(in_place ? 0 : most * Columns * Lanes);
     struct Row {
         const Part *h_before;
         const Real *z, *c_before;
@@ -122,7 +128,7 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
             r.c = c + (keep ? now : row) * wide;
             r.c_before = s == 0 ? c_0 + row * wide : c + (keep ? before : row) * wide;
             // 1a. what the input says, W_ih x_t + b: for a symbol a row of the table
-            r.gates = keep ? gates + now * 4 * wide : sums.at + count * Columns * Lanes;
+            r.gates = keep ? gates + now * 4 * wide : nullptr;
             r.z = ids ? table + ids[now] * 4 * wide : gates + now * 4 * wide;
             a.at[count++] = r.h_before;
         }
@@ -130,9 +136,9 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
         for (Size u = 0; u < wide; u += Lanes) {
             for (Size r = 0; r < count; r++) {
                 from.at[r] = rows.at[r].z + 4 * u;
-                to.at[r] = rows.at[r].gates + (keep ? 4 * u : 0);
+                to.at[r] = in_place ? rows.at[r].gates + 4 * u : sums.at + r * Columns * Lanes;
                 // What will be written is fetched while the products are made
-                for (Size line = 0; keep && line < 4 * Lanes; line += Lanes)
+                for (Size line = 0; in_place && line < 4 * Lanes; line += Lanes)
                     __builtin_prefetch(to.at[r] + line, 1);
                 __builtin_prefetch(rows.at[r].c + u, 1);
                 __builtin_prefetch(rows.at[r].h + u, 1);
@@ -142,7 +148,7 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
             const Size written = units - u < Lanes ? units - u : Lanes;
             for (Size r = 0; r < count; r++) {
                 const Row &row = rows.at[r];
-                const auto h_t = gates_of<Kind>(to.at[r], row.c_before + u, row.c + u, keep);
+                const auto h_t = gates_of<Kind>(to.at[r], row.c_before + u, row.c + u, keep ? row.gates + 4 * u : nullptr);
                 Kind::store_some(row.h + u, h_t, written);
                 if constexpr (Kind::Pair > 1) Kind::store_parts(row.part + u, h_t);
             }
