@@ -194,8 +194,11 @@ def charseq_step(
         with precision:
             loss_sum, count, state = model.loss(streams.batch(taken), state)
         torch.autograd.backward(loss_sum / count)
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        loss, _ = torch.stack([loss_sum.detach(), norm]).tolist()
+        parameters = list(model.parameters())
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        loss, gradient_norm = torch.stack([loss_sum.detach(), norm]).tolist()
+        if gradient_norm > 1.0:
+            torch.nn.utils.clip_grads_with_norm_(parameters, 1.0, norm)
         optimizer.step()
         taken += 1
         return float(loss)

@@ -38,7 +38,7 @@ def update(
     loss, gradient_norm = torch.stack([loss_sum.detach(), norm]).tolist()
     if not math.isfinite(loss + gradient_norm):  # before clipping, which would spread a NaN
         raise NotFiniteError(went_wrong(state, batch, f"the loss is {loss / symbols}"))
-    if settings.clip_norm is not None:
+    if settings.clip_norm is not None and gradient_norm > settings.clip_norm:
         nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
     if settings.gradient_noise > 0.0:
         add_noise(parameters, settings.gradient_noise, state.progress.step)

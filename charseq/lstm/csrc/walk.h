@@ -193,9 +193,13 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
                 d[2] = d_c_t * i * (1 - g * g);
                 d[3] = d_h_t * tanh_c * o * (1 - o);
                 Kind::store(dc + u, d_c_t * f);
-                for (int v = 0; v < 4; v++) Kind::store(dz + v * Lanes, d[v]);
                 if constexpr (Kind::Pair > 1)
-                    for (int v = 0; v < 4; v++) Kind::store_parts(part + 4 * u + v * Lanes, d[v]);
+                    for (int v = 0; v < 4; v++) {
+                        Kind::store_past_caches(dz + v * Lanes, d[v]);
+                        Kind::store_parts(part + 4 * u + v * Lanes, d[v]);
+                    }
+                else // the product reads them at once
+                    for (int v = 0; v < 4; v++) Kind::store(dz + v * Lanes, d[v]);
             }
             if constexpr (Kind::Pair > 1)
                 a.at[count] = part;
