@@ -1,4 +1,4 @@
-// One LSTM layer over a sequence: the products that need no state, and the walk between them.
+// One LSTM layer over a sequence: what a walk through time needs, and the gradients of the weights.
 //
 // What comes in and goes out is laid out as torch has it, gates in the order i, f, g, o; only `gates`
 // and `c`, which the backward pass finds again, are as walk.h wants them.
@@ -41,10 +41,9 @@ template <typename Kind> struct Layer {
     // In reverse a sequence that is shorter begins where h holds the zeros of padding, not h_0
     bool starts_ragged() const { return reverse && lengths; }
     bool in_range() const;
-    Walk<Kind> walk(const Part *weights, const Real *c_first) const;
-    template <typename Clear> void clear_padding(Clear clear) const;
+    Walk<Kind> walk(const Part *recurrent, const Part *projection, const Real *c_first) const;
+    void clear_padding(Real *of, Size width) const;
     bool weight_gradients(const Real *d_z) const;
-    bool input_gradient(const Real *d_z) const;
 };
 
 // (B, units) to (B, wide), zeros behind the units; and back.
@@ -69,52 +68,48 @@ template <typename Kind> bool Layer<Kind>::in_range() const {
 }
 
 template <typename Kind>
-Walk<Kind> Layer<Kind>::walk(const Part *weights, const Real *c_first) const {
+Walk<Kind> Layer<Kind>::walk(const Part *recurrent, const Part *projection, const Real *c_first) const {
     Walk<Kind> walk{};
-    walk.steps = steps, walk.batch = batch, walk.units = units;
+    walk.steps = steps, walk.batch = batch, walk.units = units, walk.inputs = inputs;
     walk.reverse = reverse, walk.threads = threads, walk.lengths = lengths;
-    walk.weights = weights, walk.c_0 = c_first, walk.gates = gates, walk.c = c;
+    walk.weight_hh = recurrent, walk.weight_ih = projection, walk.c_0 = c_first;
+    walk.gates = gates, walk.c = c;
     return walk;
 }
 
-// clear(row) for every row of T * B that is padding.
-template <typename Kind>
-template <typename Clear>
-void Layer<Kind>::clear_padding(Clear clear) const {
+// Zeros where a sequence has ended, in (T, B, width).
+template <typename Kind> void Layer<Kind>::clear_padding(Real *of, Size width) const {
     for (Size row = 0; lengths && row < batch; row++)
-        for (Size t = lengths[row]; t < steps; t++) clear(t * batch + row);
+        for (Size t = lengths[row]; t < steps; t++)
+            std::memset(of + (t * batch + row) * width, 0, size_t(width) * sizeof(Real));
 }
 
 template <typename Kind> Size Layer<Kind>::forward() const {
     if (!in_range()) return 2;
     const Size columns = order().columns();
     Scratch<Part> recurrent(packed_size(order(), units)), projection(ids ? 0 : packed_size(order(), inputs));
-    Scratch<Real> table(ids ? inputs * columns : 0), blocks(columns), c_first(batch * wide());
-    Scratch<Real> own_gates(keep || ids ? 0 : rows() * columns), own_c(keep ? 0 : batch * wide());
-    if (!recurrent.at || !projection.at || !table.at || !blocks.at || !c_first.at || !own_gates.at || !own_c.at)
-        return 1;
+    Scratch<Real> table((ids ? inputs : 1) * columns), c_first(batch * wide());
+    Scratch<Real> own_c(keep ? 0 : batch * wide());
+    if (!recurrent.at || !projection.at || !table.at || !c_first.at || !own_c.at) return 1;
     pack_forward<Kind>(weight_hh, order(), units, threads, recurrent.at);
+    if (ids) {
+        tabulate<Kind>(weight_ih, bias, order(), inputs, threads, table.at);
+    } else {
+        tabulate<Kind>(bias, nullptr, order(), 1, 1, table.at);
+        pack_forward<Kind>(weight_ih, order(), inputs, threads, projection.at);
+    }
     widen(c_0, batch, units, wide(), c_first.at);
     Real *const output = reverse ? h : h + step(), *const first = reverse ? h + rows() * units : h;
     if (starts_ragged())
         std::memset(first, 0, size_t(step()) * sizeof(Real));
     else
         std::memcpy(first, h_0, size_t(step()) * sizeof(Real));
-    clear_padding([&](Size row) { std::memset(output + row * units, 0, size_t(units) * sizeof(Real)); });
+    clear_padding(output, units);
 
-    Walk<Kind> walk = this->walk(recurrent.at, c_first.at);
-    if (!keep) walk.gates = own_gates.at, walk.c = own_c.at;
-    walk.keep = keep, walk.h_0 = h_0, walk.output = output;
-    // 1a. W_ih x_t + b: of features for all t at once, of symbols once for each symbol
-    if (ids) {
-        tabulate<Kind>(weight_ih, bias, order(), inputs, threads, table.at);
-        walk.ids = ids, walk.table = table.at;
-    } else {
-        tabulate<Kind>(bias, nullptr, order(), 1, 1, blocks.at);
-        pack_forward<Kind>(weight_ih, order(), inputs, threads, projection.at);
-        if (!product<Kind>(rows(), inputs, columns, x, projection.at, blocks.at, threads, walk.gates))
-            return 1;
-    }
+    Walk<Kind> walk = this->walk(recurrent.at, projection.at, c_first.at);
+    walk.keep = keep, walk.ids = ids, walk.x = x, walk.table = table.at;
+    walk.h_0 = h_0, walk.output = output;
+    if (!keep) walk.c = own_c.at;
     if (!walk.forward()) return 1;
     for (Size row = 0; row < batch; row++) {
         const Size last = walk.place(row, walk.length(row) - 1);
@@ -128,19 +123,24 @@ template <typename Kind> Size Layer<Kind>::backward() const {
     if (!in_range()) return 2;
     const Size columns = order().columns();
     Scratch<Part> recurrent(packed_size_backward(order(), units));
+    Scratch<Part> projection(d_x ? packed_size_backward(order(), inputs) : 0);
     Scratch<Real> d_z(rows() * columns), d_h(batch * wide()), d_c(batch * wide()), c_first(batch * wide());
-    if (!recurrent.at || !d_z.at || !d_h.at || !d_c.at || !c_first.at) return 1;
+    if (!recurrent.at || !projection.at || !d_z.at || !d_h.at || !d_c.at || !c_first.at) return 1;
     pack_backward<Kind>(weight_hh, order(), units, threads, recurrent.at);
+    if (d_x) {
+        pack_backward<Kind>(weight_ih, order(), inputs, threads, projection.at);
+        clear_padding(d_x, inputs);
+    }
+    clear_padding(d_z.at, columns);
     widen(c_0, batch, units, wide(), c_first.at);
     widen(d_h_n, batch, units, wide(), d_h.at);
     widen(d_c_n, batch, units, wide(), d_c.at);
-    clear_padding([&](Size row) { std::memset(d_z.at + row * columns, 0, size_t(columns) * sizeof(Real)); });
-    Walk<Kind> walk = this->walk(recurrent.at, c_first.at);
-    walk.d_output = d_output, walk.d_h = d_h.at, walk.d_c = d_c.at, walk.d_z = d_z.at;
+    Walk<Kind> walk = this->walk(recurrent.at, projection.at, c_first.at);
+    walk.d_output = d_output, walk.d_h = d_h.at, walk.d_c = d_c.at, walk.d_z = d_z.at, walk.d_x = d_x;
     if (!walk.backward()) return 1;
     narrow(d_h.at, batch, units, wide(), d_h_0);
     narrow(d_c.at, batch, units, wide(), d_c_0);
-    return !weight_gradients(d_z.at) || !input_gradient(d_z.at);
+    return !weight_gradients(d_z.at);
 }
 
 // 1'. The weights are the same at every t: their gradients are one product over T * B.
@@ -162,13 +162,4 @@ template <typename Kind> bool Layer<Kind>::weight_gradients(const Real *d_z) con
         if (!first.run(threads)) return false;
     }
     return ids || WeightGradient<Kind>{rows(), columns, inputs, order(), d_z, x, d_weight_ih, nullptr}.run(threads);
-}
-
-// 1a'. d_x_t = d_z_t W_ih
-template <typename Kind> bool Layer<Kind>::input_gradient(const Real *d_z) const {
-    if (!d_x) return true;
-    Scratch<Part> packed(packed_size_backward(order(), inputs));
-    if (!packed.at) return false;
-    pack_backward<Kind>(weight_ih, order(), inputs, threads, packed.at);
-    return product<Kind>(rows(), order().columns(), inputs, d_z, packed.at, nullptr, threads, d_x);
 }

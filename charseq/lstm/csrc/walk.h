@@ -9,8 +9,8 @@
 
 #include "products.h"
 
-// Steps 2 to 4 of one block of one sequence. Returns h_t; the gates are kept unless `kept` is null: in
-// the place of z, or past the caches, where nobody has looked at their memory and nobody will for long.
+// Steps 2 to 4 of one block of one sequence. Returns h_t; the gates are kept unless `kept` is null: past
+// the caches, since nobody will look at them before the sequence has ended.
 template <typename Kind>
 INLINE typename Kind::Vector gates_of(const typename Kind::Real *z, const typename Kind::Real *c_before,
                                       typename Kind::Real *c_now, typename Kind::Real *kept) {
@@ -20,16 +20,12 @@ INLINE typename Kind::Vector gates_of(const typename Kind::Real *z, const typena
     const auto f = sigmoid<Kind>(Kind::load(z + Lanes));
     const auto g = tanh<Kind>(Kind::load(z + 2 * Lanes));
     const auto o = sigmoid<Kind>(Kind::load(z + 3 * Lanes));
-    const auto keep = [&](auto store) {
-        store(kept, i);
-        store(kept + Lanes, f);
-        store(kept + 2 * Lanes, g);
-        store(kept + 3 * Lanes, o);
-    };
-    if (kept == z)
-        keep(Kind::store);
-    else if (kept)
-        keep(Kind::store_past_caches);
+    if (kept) {
+        Kind::store_past_caches(kept, i);
+        Kind::store_past_caches(kept + Lanes, f);
+        Kind::store_past_caches(kept + 2 * Lanes, g);
+        Kind::store_past_caches(kept + 3 * Lanes, o);
+    }
     // 3. c_t = f_t * c_{t-1} + i_t * g_t
     const auto c_t = f * Kind::load(c_before) + i * g;
     Kind::store(c_now, c_t);
@@ -42,22 +38,25 @@ template <typename Kind> struct Walk {
     using Part = typename Kind::Part;
     static constexpr Size Lanes = Kind::Lanes;
 
-    Size steps, batch, units, reverse, threads;
+    Size steps, batch, units, inputs, reverse, threads;
     const int64_t *lengths; // (B,), or null: all sequences have `steps` steps
-    bool keep = true;       // whether a backward pass will follow
-    const Part *weights;    // W_hh, packed for the direction of the walk
+    bool keep;              // whether a backward pass will follow
+    const Part *weight_hh;  // packed for the direction of the walk
+    const Part *weight_ih;  // so too; null where nothing is multiplied with it
     const Real *c_0;        // (B, wide)
-    Real *gates;            // (T, B, 4 wide)
+    Real *gates;            // (T, B, 4 wide); null where nothing is kept
     Real *c;                // (T, B, wide); (B, wide) where nothing is kept
     // forward
-    const int64_t *ids = nullptr; // (T, B) symbols, or null: the gates hold their projection, 1a
-    const Real *table = nullptr;  // (V, 4 wide): 1a of every symbol; then gates need not be kept
-    const Real *h_0 = nullptr;    // (B, units)
-    Real *output = nullptr;       // (T, B, units)
+    const int64_t *ids; // (T, B) symbols; or null:
+    const Real *x;      // (T, B, inputs)
+    const Real *table;  // (V, 4 wide): W_ih x + b of every symbol; or (4 wide): b
+    const Real *h_0;    // (B, units)
+    Real *output;       // (T, B, units)
     // backward
-    const Real *d_output = nullptr;        // (T, B, units)
-    Real *d_h = nullptr, *d_c = nullptr;   // (B, wide): of the last state; becomes that of the first
-    Real *d_z = nullptr;                   // (T, B, 4 wide)
+    const Real *d_output; // (T, B, units)
+    Real *d_h, *d_c;      // (B, wide): of the last state; becomes that of the first
+    Real *d_z;            // (T, B, 4 wide)
+    Real *d_x;            // (T, B, inputs), or null
 
     Size wide() const { return round_up(units, Lanes); }
     Size length(Size row) const { return lengths ? lengths[row] : steps; }
@@ -87,28 +86,30 @@ template <typename Kind> template <typename Pass> bool Walk<Kind>::by_rows(Pass 
 }
 
 template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
-    const Size wide = this->wide(), deep = round_up(units, Kind::Pair), most = last - first;
-    // What bfloat16 products read: h_{t-1} and h_t of every sequence, in turn
-    const Size paired = Kind::Pair > 1 ? wide : 0;
-    Scratch<Part> parts(2 * most * paired);
-    const bool in_place = keep && !ids;
-    Scratch<Real> sums(in_place ? 0 : most * Columns * Lanes);
+    const Size wide = this->wide(), most = last - first;
+    const Size deep = round_up(units, Kind::Pair), deep_x = round_up(inputs, Kind::Pair);
+    // What bfloat16 products read: h_{t-1} and h_t of every sequence, in turn; and x_t
+    Scratch<Part> parts(Kind::Pair > 1 ? 2 * most * wide : 0);
+    Scratch<Part> parts_of_x(Kind::Pair > 1 && x ? most * deep_x : 0);
+    Scratch<Real> sums(most * Columns * Lanes);
     struct Row {
-        const Part *h_before;
         const Real *z, *c_before;
         Real *gates, *c, *h;
         Part *part;
     };
     Scratch<Row> rows(most);
-    Scratch<const Part *> a(most);
+    Scratch<const Part *> h_before(most), x_now(most);
     Scratch<const Real *> from(most);
     Scratch<Real *> to(most);
-    if (!parts.at || !sums.at || !rows.at || !a.at || !from.at || !to.at) return false;
+    if (!parts.at || !parts_of_x.at || !sums.at || !rows.at || !h_before.at || !x_now.at || !from.at || !to.at)
+        return false;
     if constexpr (Kind::Pair > 1)
         for (Size r = 0; r < most; r++)
             for (Size u = 0; u < wide; u++)
                 parts.at[(2 * r + 1) * wide + u] =
                     u < units ? Kind::to_part(h_0[(first + r) * units + u]) : Part(0);
+    for (Size r = 0; r < most; r++) to.at[r] = sums.at + r * Columns * Lanes;
+    const Real *const *so_far = (const Real *const *)to.at;
 
     for (Size s = 0; s < steps; s++) {
         Size count = 0;
@@ -117,38 +118,44 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
             const Size now = place(row, s), before = s ? place(row, s - 1) : 0;
             Row &r = rows.at[count];
             r.h = output + now * units;
+            r.c = c + (keep ? now : row) * wide;
+            r.c_before = s == 0 ? c_0 + row * wide : c + (keep ? before : row) * wide;
+            r.gates = keep ? gates + now * 4 * wide : nullptr;
+            r.z = ids ? table + ids[now] * 4 * wide : table;
             if constexpr (Kind::Pair > 1) {
                 Part *mine = parts.at + 2 * (row - first) * wide;
                 r.part = mine + (s & 1) * wide;
-                r.h_before = mine + (~s & 1) * wide;
+                h_before.at[count] = mine + (~s & 1) * wide;
+                if (x) {
+                    Part *part = parts_of_x.at + count * deep_x;
+                    Kind::copy_parts(part, x + now * inputs, inputs, deep_x);
+                    x_now.at[count] = part;
+                }
             } else {
-                r.part = nullptr;
-                r.h_before = s ? output + before * units : h_0 + row * units;
+                h_before.at[count] = s ? output + before * units : h_0 + row * units;
+                x_now.at[count] = x ? x + now * inputs : nullptr;
             }
-            r.c = c + (keep ? now : row) * wide;
-            r.c_before = s == 0 ? c_0 + row * wide : c + (keep ? before : row) * wide;
-            // 1a. what the input says, W_ih x_t + b: for a symbol a row of the table
-            r.gates = keep ? gates + now * 4 * wide : nullptr;
-            r.z = ids ? table + ids[now] * 4 * wide : gates + now * 4 * wide;
-            a.at[count++] = r.h_before;
+            count++;
         }
         if (count == 0) break;
         for (Size u = 0; u < wide; u += Lanes) {
             for (Size r = 0; r < count; r++) {
                 from.at[r] = rows.at[r].z + 4 * u;
-                to.at[r] = in_place ? rows.at[r].gates + 4 * u : sums.at + r * Columns * Lanes;
                 // What will be written is fetched while the products are made
-                for (Size line = 0; in_place && line < 4 * Lanes; line += Lanes)
-                    __builtin_prefetch(to.at[r] + line, 1);
                 __builtin_prefetch(rows.at[r].c + u, 1);
                 __builtin_prefetch(rows.at[r].h + u, 1);
             }
-            // 1b. z_t = 1a + W_hh h_{t-1}
-            multiply<Kind>(count, Columns, deep, a.at, weights + u * 4 * deep, to.at, from.at);
+            // 1a. z_t = W_ih x_t + b: for a symbol it stands in the table
+            if (x)
+                multiply<Kind>(count, Columns, deep_x, x_now.at, weight_ih + u * 4 * deep_x, to.at, from.at);
+            // 1b. z_t += W_hh h_{t-1}
+            multiply<Kind>(count, Columns, deep, h_before.at, weight_hh + u * 4 * deep, to.at,
+                           x ? so_far : from.at);
             const Size written = units - u < Lanes ? units - u : Lanes;
             for (Size r = 0; r < count; r++) {
                 const Row &row = rows.at[r];
-                const auto h_t = gates_of<Kind>(to.at[r], row.c_before + u, row.c + u, keep ? row.gates + 4 * u : nullptr);
+                const auto h_t = gates_of<Kind>(to.at[r], row.c_before + u, row.c + u,
+                                                keep ? row.gates + 4 * u : nullptr);
                 Kind::store_some(row.h + u, h_t, written);
                 if constexpr (Kind::Pair > 1) Kind::store_parts(row.part + u, h_t);
             }
@@ -162,8 +169,9 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
     const Size paired = Kind::Pair > 1 ? 4 * wide : 0;
     Scratch<Part> parts(most * paired);
     Scratch<const Part *> a(most);
-    Scratch<Real *> to(most), panel(most);
-    if (!parts.at || !a.at || !to.at || !panel.at) return false;
+    Scratch<Real *> to(most), to_x(most), panel(most);
+    Scratch<Real> ends(most * Columns * Lanes); // the last inputs, where they fill no vector
+    if (!parts.at || !a.at || !to.at || !to_x.at || !panel.at || !ends.at) return false;
 
     for (Size s = steps - 1; s >= 0; s--) {
         Size count = 0;
@@ -205,6 +213,7 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
                 a.at[count] = part;
             else
                 a.at[count] = d_z + now * 4 * wide;
+            to_x.at[count] = d_x ? d_x + now * inputs : nullptr;
             to.at[count++] = dh;
         }
         // 1b'. d_h_{t-1} = d_z_t W_hh
@@ -212,7 +221,18 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
             const Size left = (wide - u) / Lanes;
             for (Size r = 0; r < count; r++) panel.at[r] = to.at[r] + u;
             multiply<Kind>(count, int(left < Columns ? left : Columns), 4 * wide, a.at,
-                           weights + u * 4 * wide, panel.at, nullptr);
+                           weight_hh + u * 4 * wide, panel.at, nullptr);
+        }
+        // 1a'. d_x_t = d_z_t W_ih
+        for (Size u = 0; d_x && u < inputs; u += Columns * Lanes) {
+            const Size left = inputs - u < Columns * Lanes ? inputs - u : Columns * Lanes;
+            const bool whole = left % Lanes == 0;
+            for (Size r = 0; r < count; r++)
+                panel.at[r] = whole ? to_x.at[r] + u : ends.at + r * Columns * Lanes;
+            multiply<Kind>(count, int((left + Lanes - 1) / Lanes), 4 * wide, a.at, weight_ih + u * 4 * wide,
+                           panel.at, nullptr);
+            for (Size r = 0; r < count && !whole; r++)
+                std::memcpy(to_x.at[r] + u, panel.at[r], size_t(left) * sizeof(Real));
         }
     }
     return true;
