@@ -26,6 +26,13 @@ constexpr int VectorBytes = 16, Rows = 3;
 constexpr int Columns = 4;  // the four gates of a vector of units, or four vectors of units
 constexpr Size Depth = 128; // terms of a sum, then the next rows: such weights stay in the cache
 
+// After stores past the caches: another thread that is told of them will see them.
+INLINE void finish_stores() {
+#if defined(__AVX2__)
+    _mm_sfence();
+#endif
+}
+
 // What a kind of arithmetic has to say: `Real` is what sums and states are, `Part` what is multiplied,
 // `Pair` how many terms of a sum one instruction takes.
 template <typename Number> struct Plain {

@@ -161,6 +161,7 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
             }
         }
     }
+    finish_stores();
     return true;
 }
 
@@ -235,5 +236,6 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
                 std::memcpy(to_x.at[r] + u, panel.at[r], size_t(left) * sizeof(Real));
         }
     }
+    finish_stores();
     return true;
 }
