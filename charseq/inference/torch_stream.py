@@ -31,7 +31,7 @@ def open_stream(model: LanguageModel, *, bfloat16: bool = False) -> BatchWriter:
     if model.device.type == "cpu" and model.output.weight.dtype in DTYPES:
         try:
             weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
-            return Stream(weights, bfloat16=bfloat16)
+            return Stream(weights, bfloat16=bfloat16, zoneout=model.lstm.zoneout)
         except UnavailableError as error:
             why = str(error)
     if bfloat16:

@@ -297,7 +297,9 @@ class TrainedLanguageModel:
         if self.device == "cpu" and "model" not in vars(self):
             try:
                 if bfloat16 not in self._packed:
-                    self._packed[bfloat16] = Stream(self.weights, bfloat16=bfloat16)
+                    zoneout = self.config.model.zoneout
+                    packed = Stream(self.weights, bfloat16=bfloat16, zoneout=zoneout)
+                    self._packed[bfloat16] = packed
                 return self._packed[bfloat16].fresh()
             except UnavailableError:
                 pass

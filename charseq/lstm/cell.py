@@ -51,10 +51,17 @@ def padding_mask(lengths: Tensor, steps: int) -> Tensor:
 
 
 def step(
-    x: Tensor, state: State, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor
+    x: Tensor,
+    state: State,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor,
+    update: Tensor | float = 1.0,
 ) -> tuple[Tensor, Tensor, Gates]:
     """One time step. ``x``: (B, I) float or (B,) ids; ``state``: h_{t-1} and c_{t-1}, (B, H).
 
+    ``update`` is how much of its cell state a unit replaces, u_t: all, but with zoneout (Krueger et
+    al. 2017, of the cell) 1 or 0 in training, (B, H), and their mean afterwards.
     Returns h_t and c_t (B, H), and the four gates.
     """
     h, c = state
@@ -67,7 +74,11 @@ def step(
     g = torch.tanh(z_g)  # what could be written
     o = torch.sigmoid(z_o)  # how much of the memory is shown
     # 3. c_t = f_t * c_{t-1} + i_t * g_t                            (B, H)
-    c = f * c + i * g
+    c_new = f * c + i * g
+    #    with zoneout c_t = c_{t-1} + u_t * (that - c_{t-1})
+    if isinstance(update, Tensor) or update != 1.0:
+        c_new = c + update * (c_new - c)
+    c = c_new
     # 4. h_t = o_t * tanh(c_t)                                      (B, H)
     h = o * torch.tanh(c)
     return h, c, Gates(i, f, g, o)
@@ -81,6 +92,7 @@ class LSTMCell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
+        self.update = 1.0
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         self.bias_ih = nn.Parameter(torch.zeros(4 * hidden_size))
@@ -89,13 +101,24 @@ class LSTMCell(nn.Module):
             nn.init.uniform_(weight, -bound, bound)
 
     @classmethod
-    def sharing(cls, weight_ih: nn.Parameter, weight_hh: nn.Parameter, bias: nn.Parameter) -> Self:
-        """A cell over parameters that belong to a layer: what one learns, the other knows."""
+    def sharing(
+        cls,
+        weight_ih: nn.Parameter,
+        weight_hh: nn.Parameter,
+        bias: nn.Parameter,
+        *,
+        update: float = 1.0,
+    ) -> Self:
+        """A cell over parameters that belong to a layer: what one learns, the other knows.
+
+        ``update`` as in ``step``.
+        """
         cell = cls.__new__(cls)
         nn.Module.__init__(cell)
+        cell.update = update
         cell.weight_ih, cell.weight_hh, cell.bias_ih = weight_ih, weight_hh, bias
         return cell
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, Gates]:
         """Return h_t (B, H), c_t (B, H) and the four gates."""
-        return step(x, state, self.weight_ih, self.weight_hh, self.bias_ih)
+        return step(x, state, self.weight_ih, self.weight_hh, self.bias_ih, self.update)

@@ -18,13 +18,21 @@ def dropout(x: Tensor, probability: float) -> Tensor:
     """
     if x.device.type != "cpu":
         return nn.functional.dropout(x, probability)
-    dropped = min(round(probability * LEVELS), LEVELS - 1)
-    if dropped == 0:
-        return x
-    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    levels = words.view(torch.int16)[: x.numel()].view(x.shape)  # -32768 … 32767
-    kept = (levels >= dropped - LEVELS // 2).to(x.dtype)
-    return x * kept.mul_(LEVELS / (LEVELS - dropped))
+    dropped = _levels(probability)
+    return x * kept(x, probability).mul_(LEVELS / (LEVELS - dropped)) if dropped else x
+
+
+def kept(like: Tensor, probability: float) -> Tensor:
+    """Ones, and with ``probability`` zeros; shape and type of ``like``."""
+    if like.device.type != "cpu":
+        return torch.empty_like(like).bernoulli_(1.0 - probability)
+    words = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    levels = words.view(torch.int16)[: like.numel()].view(like.shape)  # -32768 … 32767
+    return (levels >= _levels(probability) - LEVELS // 2).to(like.dtype)
+
+
+def _levels(probability: float) -> int:
+    return min(round(probability * LEVELS), LEVELS - 1)
 
 
 def drop(x: Tensor, probability: float, *, training: bool, locked: bool) -> Tensor:

@@ -24,12 +24,14 @@ def lstm(
     weight_hh: Tensor,
     bias_ih: Tensor,
     lengths: Tensor | None = None,
+    update: Tensor | float = 1.0,
     *,
     reverse: bool = False,
     bfloat16: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run one layer over a sequence; arguments and results as ``reference.lstm``.
 
+    ``update``: a tensor holds ones and zeros alone.
     ``reverse``: the sequences are read from their ends, their outputs stay in place.
     ``bfloat16``: float32 states, but products of bfloat16, summed in float32.
 
@@ -44,8 +46,8 @@ def lstm(
     )
     run: Callable[..., tuple[Tensor, Tensor, Tensor]] = _FusedLSTM.apply
     kind = kind_of(weight_hh, bfloat16=bfloat16)
-    _check(x, state, weight_ih, weight_hh, bias_ih, lengths)
-    return run(x, *state, weight_ih, weight_hh, bias_ih, lengths, reverse, kind, keep)
+    _check(x, state, weight_ih, weight_hh, bias_ih, lengths, update)
+    return run(x, *state, weight_ih, weight_hh, bias_ih, lengths, update, reverse, kind, keep)
 
 
 def _check(
@@ -55,6 +57,7 @@ def _check(
     weight_hh: Tensor,
     bias_ih: Tensor,
     lengths: Tensor | None,
+    update: Tensor | float,
 ) -> None:
     """The kernel sees addresses alone: another type or shape would read somebody else's memory."""
     hidden, inputs = weight_hh.shape[-1], weight_ih.shape[-1]
@@ -68,6 +71,8 @@ def _check(
         "h_0": (state[0], (batch, hidden)),
         "c_0": (state[1], (batch, hidden)),
     }
+    if isinstance(update, Tensor):
+        wanted["update"] = (update, (steps, batch, hidden))
     if x.is_floating_point():
         wanted["x"] = (x, (steps, batch, inputs))
     elif x.dtype != torch.int64 or x.dim() != 2:
@@ -93,6 +98,7 @@ class _FusedLSTM(torch.autograd.Function):
         weight_hh: Tensor,
         bias_ih: Tensor,
         lengths: Tensor | None,
+        update: Tensor | float,
         reverse: bool,
         kind: str,
         keep: bool,
@@ -117,6 +123,8 @@ class _FusedLSTM(torch.autograd.Function):
             kernel.Layer,
             **_given(x, h_0, c_0, weight_ih, weight_hh, lengths, reverse),
             bias=bias_ih,
+            updates=update.contiguous() if isinstance(update, Tensor) else None,
+            update=1.0 if isinstance(update, Tensor) else update,
             keep=keep,
             gates=gates,
             c=c,
@@ -126,6 +134,7 @@ class _FusedLSTM(torch.autograd.Function):
         )
         if keep:
             ctx.kind, ctx.reverse = kind, reverse
+            ctx.update = 1.0 if isinstance(update, Tensor) else update  # the gates are kept with it
             ctx.save_for_backward(x, h_0, c_0, weight_ih, weight_hh, lengths, gates, h, c)
         return h[:-1] if reverse else h[1:], h_n, c_n
 
@@ -149,6 +158,7 @@ class _FusedLSTM(torch.autograd.Function):
             "backward",
             kernel.Layer,
             **_given(x, h_0, c_0, weight_ih, weight_hh, lengths, ctx.reverse),
+            update=ctx.update,
             gates=gates,
             c=c,
             h=h,
@@ -162,7 +172,7 @@ class _FusedLSTM(torch.autograd.Function):
             d_weight_hh=d_weight_hh,
             d_bias=d_bias,
         )
-        return d_x, d_h_0, d_c_0, d_weight_ih, d_weight_hh, d_bias, *[None] * 4
+        return d_x, d_h_0, d_c_0, d_weight_ih, d_weight_hh, d_bias, *[None] * 5
 
 
 def _given(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from charseq.errors import CharseqError
 from charseq.lstm import fused, kernel, library, manual, reference
 from charseq.lstm.cell import Gates, LSTMCell, State, step
-from charseq.lstm.dropout import drop, dropout
+from charseq.lstm.dropout import drop, dropout, kept
 from charseq.lstm.tensors import DTYPES
 
 Weights = tuple[Tensor, Tensor, Tensor]  # weight_ih, weight_hh, bias_ih of a layer and direction
@@ -32,13 +32,16 @@ def either_way(run: Backend) -> Backend:
         weight_hh: Tensor,
         bias_ih: Tensor,
         lengths: Tensor | None = None,
+        update: Tensor | float = 1.0,
         *,
         reverse: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
         weights = (weight_ih, weight_hh, bias_ih)
         if not reverse:
-            return run(x, state, *weights, lengths)
-        output, h, c = run(turn(x, lengths), state, *weights, lengths)
+            return run(x, state, *weights, lengths, update)
+        if isinstance(update, Tensor):
+            update = turn(update, lengths)
+        output, h, c = run(turn(x, lengths), state, *weights, lengths, update)
         return turn(output, lengths), h, c
 
     return run_either_way
@@ -67,7 +70,10 @@ class LSTM(nn.Module):
     time steps of a call (Gal and Ghahramani 2016). ``input_dropout`` acts on what the first layer
     reads: on features as ``dropout`` does; of ids it drops whole symbols, one draw a place.
     ``weight_drop`` drops entries of every ``weight_hh``, once a call for all of its time steps, in
-    training (DropConnect, as in the AWD-LSTM of Merity et al. 2018, section 2). ``forget_bias`` is
+    training (DropConnect, as in the AWD-LSTM of Merity et al. 2018, section 2). ``zoneout``: so
+    often a unit keeps its cell state instead of replacing it, drawn anew for each of them at each
+    step of a training; afterwards it keeps that share of it (Krueger et al. 2017, z_c, where h_t is
+    computed from the cell state that results). ``forget_bias`` is
     the initial bias of the forget gate (Jozefowicz et al. 2015). While the attribute
     ``bfloat16_products`` is True, backend fused multiplies bfloat16 numbers in training; what is
     kept is float32.
@@ -85,6 +91,7 @@ class LSTM(nn.Module):
         locked_dropout: bool = False,
         input_dropout: float = 0.0,
         weight_drop: float = 0.0,
+        zoneout: float = 0.0,
         forget_bias: float = 0.0,
     ) -> None:
         super().__init__()
@@ -94,15 +101,20 @@ class LSTM(nn.Module):
             ("dropout", dropout),
             ("input_dropout", input_dropout),
             ("weight_drop", weight_drop),
+            ("zoneout", zoneout),
         ):
             if not 0.0 <= value < 1.0:
                 raise CharseqError(f"LSTM: {name} must be at least 0 and below 1, not {value}")
+        if zoneout > 0.0 and backend == "torch":
+            raise CharseqError(
+                "LSTM: backend 'torch' has no zoneout; choose auto, fused, manual or reference"
+            )
         if backend != "auto" and backend not in BACKENDS:
             known = ", ".join(["auto", *BACKENDS])
             raise CharseqError(f"LSTM: there is no backend {backend!r}; choose one of {known}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.dropout, self.locked_dropout = dropout, locked_dropout
-        self.input_dropout, self.weight_drop = input_dropout, weight_drop
+        self.input_dropout, self.weight_drop, self.zoneout = input_dropout, weight_drop, zoneout
         self.bidirectional, self.backend = bidirectional, backend
         self.forget_bias = forget_bias
         self.bfloat16_products = False
@@ -159,7 +171,8 @@ class LSTM(nn.Module):
             for suffix in self._suffixes:
                 row = len(h_n)
                 h_c = (h_0[row], c_0[row])
-                output, h, c = run(x, h_c, *weights[row], lengths, reverse=bool(suffix))
+                update = self.draw_update(len(x), h_c[1])
+                output, h, c = run(x, h_c, *weights[row], lengths, update, reverse=bool(suffix))
                 outputs.append(output)
                 h_n.append(h)
                 c_n.append(c)
@@ -175,6 +188,13 @@ class LSTM(nn.Module):
             for layer in range(self.num_layers)
             for w_ih, w_hh, bias in (self._weights(layer, suffix) for suffix in self._suffixes)
         ]
+
+    def draw_update(self, steps: int, c: Tensor) -> Tensor | float:
+        """How much of its cell state a unit replaces, for ``cell.step``: with zoneout in training a
+        draw for each step of a layer, (T, B, H), where ``c`` is (B, H); else one number."""
+        if self.training and self.zoneout:
+            return kept(c.expand(steps, *c.shape), self.zoneout)
+        return 1.0 - self.zoneout
 
     def drop_input(self, x: Tensor, weights: list[Weights]) -> tuple[Tensor, list[Weights]]:
         """Input dropout, in training: ``x`` and the weights with which it is to be read.
@@ -206,7 +226,8 @@ class LSTM(nn.Module):
         h_n, c_n, gates = [], [], []
         for layer in range(self.num_layers):
             h_c = (state[0][layer], state[1][layer])
-            x, c, layer_gates = step(x, h_c, *self._weights(layer, ""))
+            weights = self._weights(layer, "")
+            x, c, layer_gates = step(x, h_c, *weights, update=1.0 - self.zoneout)
             h_n.append(x)
             c_n.append(c)
             gates.append(layer_gates)
@@ -214,7 +235,8 @@ class LSTM(nn.Module):
 
     def cell(self, layer: int, *, reverse: bool = False) -> LSTMCell:
         """The cell of a layer: one time step over the very same parameters."""
-        return LSTMCell.sharing(*self._weights(layer, "_reverse" if reverse else ""))
+        weights = self._weights(layer, "_reverse" if reverse else "")
+        return LSTMCell.sharing(*weights, update=1.0 - self.zoneout)
 
     def zero_state(self, batch_size: int) -> State:
         """h_0 and c_0 of zeros, (num_layers * directions, B, H)."""
@@ -227,15 +249,15 @@ class LSTM(nn.Module):
         if self.backend != "auto":
             return self.backend
         if device.type != "cpu":
-            return "torch" if device.type == "cuda" else "manual"
+            return "torch" if device.type == "cuda" and not self.zoneout else "manual"
         return "fused" if kernel.why_not() is None and self._dtype in DTYPES else "manual"
 
     def extra_repr(self) -> str:
         return (
             f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers},"
             f" dropout={self.dropout}, input_dropout={self.input_dropout},"
-            f" weight_drop={self.weight_drop}, bidirectional={self.bidirectional},"
-            f" backend={self.backend!r}"
+            f" weight_drop={self.weight_drop}, zoneout={self.zoneout},"
+            f" bidirectional={self.bidirectional}, backend={self.backend!r}"
         )
 
     @property

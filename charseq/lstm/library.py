@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from charseq.errors import CharseqError
 from charseq.lstm.cell import State
 
 
@@ -14,8 +15,14 @@ def lstm(
     weight_hh: Tensor,
     bias_ih: Tensor,
     lengths: Tensor | None = None,
+    update: Tensor | float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run one layer over a sequence; arguments and results as ``reference.lstm``."""
+    """Run one layer over a sequence; arguments and results as ``reference.lstm``.
+
+    Raises ``CharseqError`` with zoneout, which that kernel does not know.
+    """
+    if isinstance(update, Tensor) or update != 1.0:
+        raise CharseqError("backend 'torch' has no zoneout: use 'auto', 'manual' or 'fused'")
     if not x.is_floating_point():
         x = nn.functional.one_hot(x, weight_ih.shape[1]).to(weight_ih.dtype)
     h_c = [part[None].contiguous() for part in state]

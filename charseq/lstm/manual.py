@@ -33,13 +33,17 @@ def lstm(
     weight_hh: Tensor,
     bias_ih: Tensor,
     lengths: Tensor | None = None,
+    update: Tensor | float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run one layer over a sequence; arguments and results as ``reference.lstm``.
 
     Raises ``CharseqError`` when its backward pass is itself to be differentiated.
     """
     run: Callable[..., tuple[Tensor, Tensor, Tensor]] = _ManualLSTM.apply
-    return run(x, *state, weight_ih, weight_hh, bias_ih, lengths)
+    if not isinstance(update, Tensor):
+        update = state[0].new_tensor(update)
+    everything = update.dim() == 0 and update.item() == 1.0
+    return run(x, *state, weight_ih, weight_hh, bias_ih, lengths, None if everything else update)
 
 
 class _ManualLSTM(torch.autograd.Function):
@@ -53,6 +57,7 @@ class _ManualLSTM(torch.autograd.Function):
         weight_hh: Tensor,
         bias_ih: Tensor,
         lengths: Tensor | None,
+        update: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         steps, (batch, hidden) = x.shape[0], h_0.shape
         whole = steps if lengths is None else int(lengths.min())
@@ -79,9 +84,10 @@ class _ManualLSTM(torch.autograd.Function):
             c[1:].unbind(0),
             tanh_c.unbind(0),
             _insides(whole, mask),
+            [None] * steps if update is None else update.expand(steps, batch, hidden).unbind(0),
             strict=True,
         )
-        for z, i, f, g, o, h_before, c_before, h_t, c_t, tanh_c_t, inside in over_time:
+        for z, i, f, g, o, h_before, c_before, h_t, c_t, tanh_c_t, inside, u in over_time:
             # 1b. z_t += W_hh h_{t-1}
             torch.addmm(z, h_before, w_hh, out=z)
             # 2. i, f, o = sigmoid(z);  g = tanh(z)
@@ -90,6 +96,8 @@ class _ManualLSTM(torch.autograd.Function):
             # 3. c_t = f_t * c_{t-1} + i_t * g_t
             torch.mul(f, c_before, out=c_t)
             c_t.addcmul_(i, g)
+            if u is not None:  # zoneout: c_t = c_{t-1} + u_t * (that - c_{t-1})
+                torch.lerp(c_before, c_t, u, out=c_t)
             # 4. h_t = o_t * tanh(c_t)
             torch.add(c_t, c_t, out=tanh_c_t)
             torch.add(minus_one, tanh_c_t.sigmoid_(), alpha=2, out=tanh_c_t)
@@ -102,7 +110,7 @@ class _ManualLSTM(torch.autograd.Function):
         if mask is not None:  # the state has been carried through padding; the output is zero there
             h[1 + whole :].mul_(mask)
         ctx.whole = whole
-        ctx.save_for_backward(x, weight_ih, weight_hh, gates, h, c, tanh_c, mask)
+        ctx.save_for_backward(x, weight_ih, weight_hh, gates, h, c, tanh_c, mask, update)
         return h[1:], h_n, c_n
 
     @staticmethod
@@ -113,7 +121,7 @@ class _ManualLSTM(torch.autograd.Function):
                 " (create_graph=True) use backend='reference'"
             )
         d_output, d_h_last, d_c_last = grads
-        x, weight_ih, weight_hh, gates, h, c, tanh_c, mask = ctx.saved_tensors
+        x, weight_ih, weight_hh, gates, h, c, tanh_c, mask, update = ctx.saved_tensors
         whole: int = ctx.whole
         steps, batch, hidden = tanh_c.shape
         i, f, g, o = gates.chunk(4, dim=-1)
@@ -127,15 +135,21 @@ class _ManualLSTM(torch.autograd.Function):
         for_i.mul_(g)
         for_f.mul_(c[:-1])
         torch.addcmul(i, i * g, g, value=-1, out=for_g)
+        # 3'. with zoneout u_t of d_c reaches the gates, and 1 - u_t goes past them to c_{t-1}
+        f_to_before = f
+        if update is not None:
+            for part in (for_i, for_f, for_g):
+                part.mul_(update)
+            f_to_before = 1 + update * (f - 1)
         # 4'. d_o = d_h * tanh(c)
         for_o.mul_(tanh_c)
         # 4'. d_c += d_h * o * (1 - tanh(c)^2)
         h_to_c = torch.addcmul(o, h[1:], tanh_c, value=-1)
-        d_outputs, fs = d_output.unbind(0), f.unbind(0)
+        d_outputs, fs = d_output.unbind(0), f_to_before.unbind(0)
         if mask is not None:  # a padded step has no gates: the gradient passes it untouched
             d_z[whole:].mul_(mask)
             h_to_c[whole:].mul_(mask)
-            fs = fs[:whole] + torch.where(mask, f[whole:], 1.0).unbind(0)
+            fs = fs[:whole] + torch.where(mask, f_to_before[whole:], 1.0).unbind(0)
             d_outputs = d_outputs[:whole] + (d_output[whole:] * mask).unbind(0)
 
         d_h, d_c = d_h_last.clone(), d_c_last.clone()
@@ -175,7 +189,7 @@ class _ManualLSTM(torch.autograd.Function):
         d_weight_hh = d_z_flat.t() @ h[:-1].view(-1, hidden)
         d_bias = d_z_flat.sum(0)
         d_x, d_weight_ih = _project_backward(x, weight_ih, d_z_flat, ctx.needs_input_grad)
-        return d_x, d_h, d_c, d_weight_ih, d_weight_hh, d_bias, None
+        return d_x, d_h, d_c, d_weight_ih, d_weight_hh, d_bias, None, None
 
 
 def _insides(whole: int, mask: Tensor | None) -> list[Tensor | None]:

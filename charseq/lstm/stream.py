@@ -52,6 +52,7 @@ class Stream:
     Args:
         weights: a ``LanguageModel``'s, by the names of its ``state_dict``, float32 or float64.
         bfloat16: multiply bfloat16 numbers, summed in float32.
+        zoneout: what the model was trained with.
         threads: None is one, or for weights that no core's cache holds, one a MiB of them.
 
     Raises:
@@ -64,6 +65,7 @@ class Stream:
         weights: Mapping[str, NDArray[Any]],
         *,
         bfloat16: bool = False,
+        zoneout: float = 0.0,
         threads: int | None = None,
     ) -> None:
         self._kernel = kernel.load()
@@ -106,6 +108,7 @@ class Stream:
             weight_hh=ctypes.cast(lists[2], ctypes.c_void_p),
             weight_out=w_out.ctypes.data,
             bias_out=bias_out.ctypes.data,
+            update=1.0 - zoneout,
         )
         # kept alive: the kernel has addresses only
         self._kept = [table, above, w_above, w_hh, w_out, bias_out, lists]

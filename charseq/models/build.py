@@ -53,6 +53,7 @@ def build_model(config: Config, vocab: AnyVocab) -> Model:
         "input_dropout": model.input_dropout,
         "locked_dropout": model.locked_dropout,
         "weight_drop": model.weight_drop,
+        "zoneout": model.zoneout,
         "embedding_size": model.embedding_size,
         "forget_bias": model.forget_bias,
         "backend": model.backend,

@@ -100,7 +100,9 @@ class Decoder(nn.Module):
             weights, w_feed = split_feed(self.lstm.draw_weights(), self.input_size)
             w_ih, _, bias = weights[0]
             z = project(x, w_ih, bias)
-            h_c = fed_step(z, state.feed, (list(state.h), list(state.c)), weights, w_feed, ())
+            before = (list(state.h), list(state.c))
+            updates = [self.lstm.draw_update(1, part) for part in state.c]
+            h_c = fed_step(z, state.feed, before, weights, w_feed, (), updates)
             h, c = torch.stack(h_c[0]), torch.stack(h_c[1])
         sources = len(ids) if state.memory is None else len(state.memory.values)
         top = by_source(h[-1], sources)
@@ -146,12 +148,13 @@ class Decoder(nn.Module):
         w_ih, _, bias = weights[0]
         z = project(x, w_ih, bias)  # (T, B, 4H)
         masks = self._masks(len(x), state[0])
+        updates = self._updates(len(x), state[1])
         h, c = (list(part.unbind()) for part in state)
         feed = torch.zeros_like(h[-1])
         covered = self._covered(feed[None], memory)
         steps = []
-        for z_t, masks_t in zip(z.unbind(), masks, strict=True):
-            h, c = fed_step(z_t, feed, (h, c), weights, w_feed, masks_t)
+        for z_t, masks_t, updates_t in zip(z.unbind(), masks, updates, strict=True):
+            h, c = fed_step(z_t, feed, (h, c), weights, w_feed, masks_t, updates_t)
             seen = self._look(h[-1][None], memory, covered)
             feed, covered = seen.top[0], seen.covered
             steps.append(seen)
@@ -168,6 +171,14 @@ class Decoder(nn.Module):
             for _ in range(lstm.num_layers - 1)
         ]
         return list(zip(*masks, strict=True)) if masks else [()] * steps
+
+    def _updates(self, steps: int, c: Tensor) -> list[tuple[Tensor | float, ...]]:
+        """Zoneout: for each step, how much of its cell state every layer replaces."""
+        layers = [self.lstm.draw_update(steps, of_layer) for of_layer in c]
+        each = [
+            update.unbind() if isinstance(update, Tensor) else [update] * steps for update in layers
+        ]
+        return list(zip(*each, strict=True))
 
     def _write(self, seen: _Seen, x: Tensor, memory: Memory | None) -> Tensor:
         """Logits (T, B, V), or with a pointer log P. ``x``: what the steps have read."""

@@ -29,22 +29,24 @@ def fed_step(
     weights: list[Weights],
     w_feed: Tensor,
     masks: Sequence[Tensor],
+    updates: Sequence[Tensor | float],
 ) -> tuple[list[Tensor], list[Tensor]]:
     """One time step of all layers.
 
     ``z``: W_x x_t + b of the first layer, (B, 4H). ``feed``: h~_{t-1}, (B, H). ``state``: h and c
     of each layer, (B, H). ``masks``: what each layer but the first multiplies its input with, for
-    dropout; empty for nothing. Returns the new h and c of each layer.
+    dropout; empty for nothing. ``updates``: how much of its cell state each layer replaces, as
+    ``cell.step`` has it. Returns the new h and c of each layer.
     """
     h_n: list[Tensor] = []
     c_n: list[Tensor] = []
     for layer, (w_ih, w_hh, bias) in enumerate(weights):
         before = (state[0][layer], state[1][layer])
         if layer == 0:  # z is that part of W_ih x + b which is there already: it is the bias
-            h, c, _ = step(feed, before, w_feed, w_hh, z)
+            h, c, _ = step(feed, before, w_feed, w_hh, z, updates[layer])
         else:
             x = h_n[-1] * masks[layer - 1] if masks else h_n[-1]
-            h, c, _ = step(x, before, w_ih, w_hh, bias)
+            h, c, _ = step(x, before, w_ih, w_hh, bias, updates[layer])
         h_n.append(h)
         c_n.append(c)
     return h_n, c_n

@@ -29,6 +29,7 @@ class LanguageModel(nn.Module):
         input_dropout: float = 0.0,
         locked_dropout: bool = False,
         weight_drop: float = 0.0,
+        zoneout: float = 0.0,
         forget_bias: float = 1.0,
         backend: str = "auto",
     ) -> None:
@@ -44,6 +45,7 @@ class LanguageModel(nn.Module):
             input_dropout=input_dropout,
             locked_dropout=locked_dropout,
             weight_drop=weight_drop,
+            zoneout=zoneout,
             forget_bias=forget_bias,
             backend=backend,
         )

@@ -56,6 +56,7 @@ class Seq2Seq(nn.Module):
         input_dropout: float = 0.0,
         locked_dropout: bool = False,
         weight_drop: float = 0.0,
+        zoneout: float = 0.0,
         forget_bias: float = 1.0,
         backend: str = "auto",
         scheduled_sampling: float = 0.0,
@@ -74,6 +75,7 @@ class Seq2Seq(nn.Module):
             input_dropout=input_dropout,
             locked_dropout=locked_dropout,
             weight_drop=weight_drop,
+            zoneout=zoneout,
             forget_bias=forget_bias,
             backend=backend,
         )

@@ -235,6 +235,7 @@ def _spared(config: Config) -> list[str]:
         "model.input_dropout": model.input_dropout,
         "model.locked_dropout": model.dropout and model.locked_dropout,
         "model.weight_drop": model.weight_drop,
+        "model.zoneout": model.zoneout,
         "train.average_decay": train.average_decay,
     }
     return [name for name, value in extra.items() if value]

@@ -54,6 +54,7 @@ class Problem:
     grads: tuple[Tensor, ...]
     lengths: Tensor | None = None
     reverse: bool = False
+    update: Tensor | float = 1.0  # (T, B, H), or one for all
 
     def leaves(self) -> dict[str, Tensor]:
         """The arguments that have a gradient."""
@@ -62,7 +63,9 @@ class Problem:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Problem":
         """With every number changed."""
-        changed = {name: change(leaf) for name, leaf in self.leaves().items()}
+        changed: dict[str, Any] = {name: change(leaf) for name, leaf in self.leaves().items()}
+        if isinstance(self.update, Tensor):
+            changed["update"] = change(self.update)
         return self.replace(grads=tuple(map(change, self.grads)), **changed)
 
     def replace(self, **changes: Any) -> "Problem":
@@ -79,6 +82,7 @@ class Problem:
             c_0=self.c_0[here],
             grads=(d_output[:steps, here], d_h[here], d_c[here]),
             lengths=None,
+            update=self.update[:steps, here] if isinstance(self.update, Tensor) else self.update,
         )
 
 
@@ -92,8 +96,13 @@ def draw(
     lengths: list[int] | None = None,
     reverse: bool = False,
     seed: int = 0,
+    zoneout: float = 0.0,
+    training: bool = False,
 ) -> Problem:
-    """A problem in float64; its weights are as large as those that an LSTM starts with."""
+    """A problem in float64; its weights are as large as those that an LSTM starts with.
+
+    With ``zoneout`` and ``training`` each unit keeps its cell state or not; else all keep a part.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -110,13 +119,14 @@ def draw(
         grads=(normal(steps, batch, hidden), normal(batch, hidden), normal(batch, hidden)),
         lengths=None if lengths is None else torch.tensor(lengths),
         reverse=reverse,
+        update=(normal(steps, batch, hidden) > 0).double() if zoneout and training else 1 - zoneout,
     )
 
 
 def forward(run: Run, problem: Problem, **options: Any) -> tuple[Tensor, Tensor, Tensor]:
     p = problem
     weights = (p.weight_ih, p.weight_hh, p.bias_ih)
-    return run(p.x, (p.h_0, p.c_0), *weights, p.lengths, reverse=p.reverse, **options)
+    return run(p.x, (p.h_0, p.c_0), *weights, p.lengths, p.update, reverse=p.reverse, **options)
 
 
 def results(run: Run, problem: Problem, **options: Any) -> Results:
@@ -140,6 +150,7 @@ def one_by_one(
     weight_hh: Tensor,
     bias_ih: Tensor,
     lengths: Tensor | None = None,
+    update: Tensor | float = 1.0,
     *,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,7 +160,10 @@ def one_by_one(
         here, steps = slice(row, row + 1), len(x) if lengths is None else int(lengths[row])
         mine = x[:steps, here].flip(0) if reverse else x[:steps, here]
         h_c = (state[0][here], state[1][here])
-        output, h, c = reference_lstm(mine, h_c, weight_ih, weight_hh, bias_ih)
+        u = update
+        if isinstance(u, Tensor):
+            u = u[:steps, here].flip(0) if reverse else u[:steps, here]
+        output, h, c = reference_lstm(mine, h_c, weight_ih, weight_hh, bias_ih, None, u)
         output = output.flip(0) if reverse else output
         outputs.append(pad(output, (0, 0, 0, 0, 0, len(x) - steps)))
         h_n.append(h)

@@ -61,6 +61,8 @@ def problems(draw_from: st.DrawFn) -> Problem:
         ),
         reverse=draw_from(st.booleans(), label="reverse"),
         seed=draw_from(st.integers(0, 99), label="seed"),
+        zoneout=draw_from(st.sampled_from([0.0, 0.0, 0.3]), label="zoneout"),
+        training=draw_from(st.booleans(), label="training"),
     )
 
 
@@ -74,6 +76,7 @@ RAGGED = [37, 1, 20, 3, 36, 37, 9, 8, 7, 6, 5, 4, 3, 2]
 @example(problem=draw(*LARGE))
 @example(problem=draw(*LARGE, ids=True, lengths=RAGGED, reverse=True))
 @example(problem=draw(*LARGE, lengths=RAGGED))
+@example(problem=draw(*LARGE, lengths=RAGGED, reverse=True, zoneout=0.5, training=True))
 @settings(max_examples=40)
 def test_every_result_and_gradient_in_float64_is_right(instructions: str, problem: Problem) -> None:
     with build_for(instructions):
@@ -148,6 +151,7 @@ def rounded_lstm(
     weight_hh: Tensor,
     bias_ih: Tensor,
     lengths: Tensor | None = None,
+    update: Tensor | float = 1.0,
     *,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -83,6 +83,26 @@ def test_decoding_step_by_step_gives_the_logits_of_teacher_forcing(options: dict
 
 @pytest.mark.parametrize(
     "options",
+    [{"attention": "dot"}, {"attention": "dot", "input_feeding": True}, {"attention": "monotonic"}],
+)
+def test_with_zoneout_decoding_keeps_the_part_that_teacher_forcing_keeps(
+    options: dict[str, Any],
+) -> None:
+    options = options | {"zoneout": 0.3}
+    test_decoding_step_by_step_gives_the_logits_of_teacher_forcing(options)
+    model, without = make(**options), make(**options | {"zoneout": 0.0})
+    batch = tensors(make_batch(PAIRS))
+    assert not torch.allclose(model(*batch), without(*batch))
+    torch.manual_seed(1)
+    first, second = model.train()(*batch), model(*batch)
+    assert not torch.allclose(first, second)  # each draws anew
+    first.sum().backward()
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@pytest.mark.parametrize(
+    "options",
     [
         {"attention": "additive"},
         {"attention": "additive", "input_feeding": True},

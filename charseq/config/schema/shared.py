@@ -47,6 +47,13 @@ class ModelConfig(Section):
         description="probability of dropping a recurrent weight for a whole batch (Merity 2018)",
         json_schema_extra={"unit": "probability"},
     )
+    zoneout: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="probability with which a unit keeps its cell state for a step (Krueger 2017)",
+        json_schema_extra={"unit": "probability"},
+    )
     forget_bias: float = Field(
         1.0, ge=-10.0, le=10.0, description="initial bias of the forget gate (Jozefowicz 2015)"
     )

@@ -22,6 +22,8 @@ template <typename Kind> struct Layer {
     const Real *x;                            // (T, B, inputs)
     const Real *weight_ih, *weight_hh, *bias; // (4 units, inputs), (4 units, units), (4 units)
     const Real *h_0, *c_0;                    // (B, units)
+    const Real *updates;                      // (T, B, units), 0 or 1: zoneout, see walk.h; or null:
+    double update;                            // one for all
     Real *gates, *c;                          // (T, B, 4 wide), (T, B, wide); null where nothing is kept
     Real *h;          // (T + 1, B, units): h_0, then the outputs; in reverse h_0 stands behind them
     Real *h_n, *c_n;  // (B, units)
@@ -74,6 +76,7 @@ Walk<Kind> Layer<Kind>::walk(const Part *recurrent, const Part *projection, cons
     walk.reverse = reverse, walk.threads = threads, walk.lengths = lengths;
     walk.weight_hh = recurrent, walk.weight_ih = projection, walk.c_0 = c_first;
     walk.gates = gates, walk.c = c;
+    walk.updates = updates, walk.update = updates ? Real(1) : Real(update);
     return walk;
 }
 

@@ -45,6 +45,7 @@ template <typename Kind> struct Stream {
     const Real *bias_out;         // (V rounded up to Lanes)
     Real *h, *c;                  // (layers, batch, wide): the states, before and after
     Real *logits;                 // (batch, V rounded up to Lanes): of the last step
+    double update;                // how much of its cell state a unit replaces: all but with zoneout
     Draw draw;
 
     // Read `first` (batch), write `count` symbols of each text (count, batch) with a uniform number in
@@ -86,6 +87,7 @@ void Stream<Kind>::layer(Size l, const int64_t *reading, const Part *below, cons
         row.sums.at[r] = row.z.at + r * Wide;
     }
     const Real *const *so_far = (const Real *const *)row.sums.at;
+    const typename Kind::Vector all = typename Kind::Vector{} + Real(update);
     for (Size u = from * Lanes; u < to * Lanes; u += Lanes) {
         for (Size r = 0; r < batch; r++)
             row.start.at[r] = (l ? biases[l - 1] : table + reading[r] * 4 * wide) + 4 * u;
@@ -96,7 +98,7 @@ void Stream<Kind>::layer(Size l, const int64_t *reading, const Part *below, cons
                        l > 0 ? so_far : row.start.at);
         for (Size r = 0; r < batch; r++) {
             Real *cell = c + (l * batch + r) * wide + u;
-            const auto h_t = gates_of<Kind>(row.sums.at[r], cell, cell, nullptr);
+            const auto h_t = gates_of<Kind>(row.sums.at[r], cell, cell, nullptr, all);
             Kind::store(h_out + r * wide + u, h_t);
             if constexpr (Kind::Pair > 1) Kind::store_parts(part_out + r * wide + u, h_t);
         }

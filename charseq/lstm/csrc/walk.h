@@ -11,13 +11,19 @@
 
 // Steps 2 to 4 of one block of one sequence. Returns h_t; the gates are kept unless `kept` is null: past
 // the caches, since nobody will look at them before the sequence has ended.
+//
+// With zoneout c_t = c_{t-1} + u_t * (f_t * c_{t-1} + i_t * g_t - c_{t-1}): as if the input gate were u * i,
+// and the forget gate 1 - u + u * f. These are the gates that are kept. Where u is 1 or 0, as in training,
+// their slopes are those of any gates, i * (1 - i): a unit that keeps its state has an input gate that is
+// shut and a forget gate that is open, and learns nothing.
 template <typename Kind>
 INLINE typename Kind::Vector gates_of(const typename Kind::Real *z, const typename Kind::Real *c_before,
-                                      typename Kind::Real *c_now, typename Kind::Real *kept) {
+                                      typename Kind::Real *c_now, typename Kind::Real *kept,
+                                      typename Kind::Vector u) {
     constexpr Size Lanes = Kind::Lanes;
     // 2. the gates
-    const auto i = sigmoid<Kind>(Kind::load(z));
-    const auto f = sigmoid<Kind>(Kind::load(z + Lanes));
+    const auto i = u * sigmoid<Kind>(Kind::load(z));
+    const auto f = (1 - u) + u * sigmoid<Kind>(Kind::load(z + Lanes));
     const auto g = tanh<Kind>(Kind::load(z + 2 * Lanes));
     const auto o = sigmoid<Kind>(Kind::load(z + 3 * Lanes));
     if (kept) {
@@ -49,6 +55,8 @@ template <typename Kind> struct Walk {
     // forward
     const int64_t *ids; // (T, B) symbols; or null:
     const Real *x;      // (T, B, inputs)
+    const Real *updates; // (T, B, units): u, how much of its cell state a unit replaces; or null:
+    Real update;         // that of all; with `updates` 1
     const Real *table;  // (V, 4 wide): W_ih x + b of every symbol; or (4 wide): b
     const Real *h_0;    // (B, units)
     Real *output;       // (T, B, units)
@@ -95,6 +103,7 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
     struct Row {
         const Real *z, *c_before;
         Real *gates, *c, *h;
+        const Real *updates;
         Part *part;
     };
     Scratch<Row> rows(most);
@@ -110,6 +119,7 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
                     u < units ? Kind::to_part(h_0[(first + r) * units + u]) : Part(0);
     for (Size r = 0; r < most; r++) to.at[r] = sums.at + r * Columns * Lanes;
     const Real *const *so_far = (const Real *const *)to.at;
+    const typename Kind::Vector all = typename Kind::Vector{} + update;
 
     for (Size s = 0; s < steps; s++) {
         Size count = 0;
@@ -121,6 +131,7 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
             r.c = c + (keep ? now : row) * wide;
             r.c_before = s == 0 ? c_0 + row * wide : c + (keep ? before : row) * wide;
             r.gates = keep ? gates + now * 4 * wide : nullptr;
+            r.updates = updates ? updates + now * units : nullptr;
             r.z = ids ? table + ids[now] * 4 * wide : table;
             if constexpr (Kind::Pair > 1) {
                 Part *mine = parts.at + 2 * (row - first) * wide;
@@ -154,8 +165,9 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
             const Size written = units - u < Lanes ? units - u : Lanes;
             for (Size r = 0; r < count; r++) {
                 const Row &row = rows.at[r];
+                const auto replaced = updates ? Kind::load_some(row.updates + u, written) : all;
                 const auto h_t = gates_of<Kind>(to.at[r], row.c_before + u, row.c + u,
-                                                keep ? row.gates + 4 * u : nullptr);
+                                                keep ? row.gates + 4 * u : nullptr, replaced);
                 Kind::store_some(row.h + u, h_t, written);
                 if constexpr (Kind::Pair > 1) Kind::store_parts(row.part + u, h_t);
             }
@@ -172,6 +184,9 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
     Scratch<const Part *> a(most);
     Scratch<Real *> to(most), to_x(most), panel(most);
     Scratch<Real> ends(most * Columns * Lanes); // the last inputs, where they fill no vector
+    // i and f as they were kept, u * i and 1 - u + u * f; with u of each unit, 0 or 1, their slopes are
+    // those of any gates
+    const Real per_update = 1 / update, kept = 1 - update;
     if (!parts.at || !a.at || !to.at || !to_x.at || !panel.at || !ends.at) return false;
 
     for (Size s = steps - 1; s >= 0; s--) {
@@ -197,8 +212,8 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
                 const auto d_c_t = Kind::load(dc + u) + d_h_t * o * (1 - tanh_c * tanh_c);
                 // 3'. d_i = d_c * g, d_f = d_c * c_{t-1}, d_g = d_c * i; 2'. times the slopes
                 typename Kind::Vector d[4];
-                d[0] = d_c_t * g * i * (1 - i);
-                d[1] = d_c_t * Kind::load(c_before + u) * f * (1 - f);
+                d[0] = d_c_t * g * i * (1 - i * per_update);
+                d[1] = d_c_t * Kind::load(c_before + u) * (f - kept) * (1 - f) * per_update;
                 d[2] = d_c_t * i * (1 - g * g);
                 d[3] = d_h_t * tanh_c * o * (1 - o);
                 Kind::store(dc + u, d_c_t * f);
