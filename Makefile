@@ -32,7 +32,7 @@ sanitize: $(VENV)/test ## run the kernel's tests under g++'s address and undefin
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" && \
 	export CHARSEQ_CACHE_DIR CXX CXXFLAGS ASAN_OPTIONS LD_PRELOAD && \
 	$(BIN)/python -c 'from charseq.lstm import kernel; kernel.load()' && \
-	$(BIN)/python -m pytest -m kernel --capture=sys tests/lstm
+	$(BIN)/python -m pytest -n auto -m kernel --capture=sys tests/lstm
 
 lint: $(VENV)/dev ## style, and which layer imports which
 	$(BIN)/ruff format --check .
