@@ -71,14 +71,14 @@ template <typename Kind> TileFunction<Kind> tile_of(Size rows, int columns, bool
 }
 
 // The same for any number of rows, in tiles of nearly equal height, `Depth` terms at a time. Weights
-// that are large do not stay in a core's own cache from one call to the next, and few tiles are done
-// with a block of them before the next is there: so the first two tiles fetch it, a half each.
+// that are large do not stay in a core's own cache from one call to the next: so the first two tiles
+// fetch the next block of them, a half each.
 template <typename Kind>
 void multiply(Size rows, int columns, Size depth, const typename Kind::Part *const *a,
               const typename Kind::Part *b, typename Kind::Real *const *sums,
               const typename Kind::Real *const *from) {
     const Size tiles = (rows + Rows - 1) / Rows;
-    const bool fetches = columns == Columns && depth > 4 * Depth && tiles > 1 && tiles < 5;
+    const bool fetches = columns == Columns && depth > 4 * Depth && tiles > 1;
     for (Size k = 0; k < depth; k += Depth) {
         const Size deep = depth - k < Depth ? depth - k : Depth;
         for (Size t = 0, row = 0; t < tiles; t++) {
