@@ -98,10 +98,11 @@ class TrainingDisplay:
         self.console.print(Text(text, style=style), soft_wrap=True)
 
     def _started(self, event: "Started") -> None:
+        spliced = f" and {event.spliced_pairs:,} spliced from them" if event.spliced_pairs else ""
         self._print(
             f"{escape(str(event.run))}: {event.parameters:,} weights,"
-            f" {event.vocab_size} symbols to write,"
-            f" {event.train_size:,} {event.unit} to train on, {event.valid_size:,} to validate"
+            f" {event.vocab_size} symbols to write, {event.train_size:,} {event.unit} to train on"
+            f"{spliced}, {event.valid_size:,} to validate"
         )
         self._print(
             f"{event.device}, backend {event.backend}, {event.precision},"

@@ -14,6 +14,7 @@ from charseq.text.corpus import Corpus, Streams, load_corpus
 from charseq.text.pair_batches import PairBatches
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PairCorpus, load_pairs
+from charseq.text.splice import with_spliced
 from charseq.text.vocab import Vocab
 
 Model = LanguageModel | Seq2Seq
@@ -42,7 +43,10 @@ def make_batches(config: Config, data: Data) -> Streams | PairBatches:
         assert isinstance(data, Corpus)  # noqa: S101
         return Streams(data.train, config.train.batch_size, config.train.seq_len)
     assert isinstance(data, PairCorpus)  # noqa: S101
-    return PairBatches(data.train, config.train.batch_size, config.train.seed)
+    settings, pairs = config.train, data.train
+    if settings.spliced_pairs:
+        pairs = with_spliced(pairs, data.vocab, settings.spliced_pairs, settings.seed)
+    return PairBatches(pairs, settings.batch_size, settings.seed)
 
 
 def build_model(config: Config, vocab: AnyVocab) -> Model:

@@ -68,6 +68,11 @@ class Ragged:
         places = np.repeat(ends, self.lengths) - np.arange(len(self.flat))
         return Ragged(self.flat[places], self.offsets)
 
+    def above(self, other: "Ragged") -> "Ragged":
+        """The rows of this one, then those of ``other``."""
+        offsets = np.concatenate((self.offsets, other.offsets[1:] + self.offsets[-1]))
+        return Ragged(np.concatenate((self.flat, other.flat)), offsets)
+
     def beside(self, other: "Ragged") -> "Ragged":
         """Each row of this one, then the same row of ``other``."""
         flat = np.empty(len(self.flat) + len(other.flat), dtype=np.int32)

@@ -23,6 +23,7 @@ class Started:
     steps_per_epoch: int
     step: int
     total_steps: int | None  # None: the clock decides
+    spliced_pairs: int = 0  # made from those to train on
     taken: Taken | None = None  # what a fine-tuning begins with, at step 0
     notice: str | None = None  # what the person should know about how it was resumed
     hint: str | None = None  # why it is slower than it could be, and what to do

@@ -20,6 +20,8 @@ from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
 from charseq.models.build import AnyVocab, Data, load_data, make_batches
 from charseq.models.init_from import Origin, read_origin
+from charseq.text.corpus import Streams
+from charseq.text.pair_batches import PairBatches
 from charseq.training.best import keep_if_best
 from charseq.training.diagnose import diverged, divergence, went_wrong
 from charseq.training.events import (
@@ -125,6 +127,7 @@ class _Training:
             steps_per_epoch=self.batches.steps_per_epoch,
             step=self.progress.step,
             total_steps=self.limits.total_steps,
+            spliced_pairs=_count_spliced(self.batches, data),
             taken=self.state.taken,
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),
@@ -310,6 +313,10 @@ def _begin_from(
         return None, begun.vocab
     origin = read_origin(name, config)
     return origin, origin.vocab
+
+
+def _count_spliced(batches: Streams | PairBatches, data: Data) -> int:
+    return len(batches.pairs) - len(data.train) if isinstance(batches, PairBatches) else 0
 
 
 def _hint(wanted: str, backend: str) -> str | None:

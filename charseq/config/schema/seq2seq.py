@@ -150,6 +150,14 @@ class Seq2SeqTrainConfig(TrainConfig, _PairBatches):
         description="share of the decoder's inputs that are its own predictions (Bengio 2015)",
         json_schema_extra={"unit": "probability"},
     )
+    spliced_pairs: int = Field(
+        0,
+        ge=0,
+        description="further pairs to train on, of the beginning of one and the end of another, "
+        "cut where both have the same symbols (Ryan and Hulden 2020); for few pairs in the same "
+        "order",
+        json_schema_extra={"unit": "pairs"},
+    )
     monitor: Literal["loss", "accuracy", "ser"] = Field(
         "accuracy",
         description="the best checkpoint has the best validation value of this; ser: symbol "
@@ -183,3 +191,10 @@ class Seq2SeqConfig(Section):
     model: Seq2SeqModelConfig = Seq2SeqModelConfig()
     train: Seq2SeqTrainConfig = Seq2SeqTrainConfig()
     sample: Seq2SeqSampleConfig = Seq2SeqSampleConfig()
+
+    def _mistakes(self) -> Iterator[str]:
+        if self.train.spliced_pairs and self.data.reverse_source:
+            yield (
+                "train.spliced_pairs: needs targets in the order of their sources, and "
+                "data.reverse_source turns the sources: set only one of them"
+            )

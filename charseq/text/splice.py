@@ -1,0 +1,84 @@
+"""Further training pairs, made of the beginning of one and the end of another.
+
+Two pairs may be cut and joined where both sources hold the same two symbols, and the first of them
+became the same (``alignment.py``):
+
+    s i|n g    S IH|NG              s i|n k     S IH|NG K
+    w i|n k    W IH|NG K            w i|n g     W IH|NG
+
+So all that stands around a seam stood in a training pair too. After Ryan and Hulden 2020, "Data
+augmentation for transformer-based G2P". It is for few pairs, whose targets follow the order of
+their sources; a splice does not know the ways of a whole word, such as where its stress lies.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from charseq.text.alignment import align
+from charseq.text.pair_vocab import PairVocab
+from charseq.text.pairs import Example, Pairs
+from charseq.text.ragged import Int64s, Ragged
+
+TRIES = 50  # for each pair that is wanted: most of what is drawn may be there already
+
+Place = tuple[int, int, int]  # a row, how many symbols stand before the seam, in source and target
+
+
+def with_spliced(pairs: Pairs, vocab: PairVocab, count: int, seed: int) -> Pairs:
+    """The pairs, and after them up to ``count`` that are spliced from them.
+
+    Both halves have the same tags; no source is there twice, and none is longer than the longest.
+    There are fewer where no more are found in ``TRIES`` draws for each.
+    """
+    is_tag = pairs.source.flat > len(vocab.source)
+    tags, symbols = pairs.source.keep(is_tag), pairs.source.keep(~is_tag)
+    seams = _seams(tags, symbols, pairs.target)
+    seam_of = np.repeat(np.arange(len(seams)), [len(places) for places in seams])
+    longest = int(symbols.lengths.max(initial=0))
+    known = {row.tobytes() for row in pairs.source}
+    sources: list[Int64s] = []
+    targets: list[Int64s] = []
+    examples = list(pairs.examples)
+    generator = np.random.default_rng(seed)
+    for _ in range(TRIES * count if seams else 0):
+        if len(sources) == count:
+            break
+        places = seams[seam_of[generator.integers(len(seam_of))]]
+        (row, cut, written), (other, from_cut, from_written) = (
+            places[i] for i in generator.integers(len(places), size=2)
+        )
+        word = np.concatenate((symbols[row][:cut], symbols[other][from_cut:]))
+        source = np.concatenate((tags[row], word))
+        if len(word) > longest or source.tobytes() in known:
+            continue
+        known.add(source.tobytes())
+        sources.append(source)
+        targets.append(
+            np.concatenate((pairs.target[row][:written], pairs.target[other][from_written:]))
+        )
+        text = vocab.source.join(vocab.source_symbols(word))
+        features = tuple(vocab.source_symbols(tags[row]))
+        examples.append(Example(text, features, (vocab.decode_target(targets[-1]),)))
+    added = np.arange(len(pairs.examples), len(examples))
+    return Pairs(
+        examples=examples,
+        source=pairs.source.above(Ragged.from_rows(sources)),
+        target=pairs.target.above(Ragged.from_rows(targets)),
+        example_of=np.concatenate((pairs.example_of, added)),
+    )
+
+
+def _seams(tags: Ragged, symbols: Ragged, targets: Ragged) -> Sequence[Sequence[Place]]:
+    """The places of each seam that several rows have."""
+    places_of: defaultdict[tuple[bytes, bytes, bytes], list[Place]] = defaultdict(list)
+    ends = Ragged(align(symbols, targets).astype(np.int32), symbols.offsets)
+    for row, (tag, word, target, end) in enumerate(zip(tags, symbols, targets, ends, strict=True)):
+        begin = 0
+        for cut in range(1, len(word) if end[0] >= 0 else 0):
+            written = int(end[cut - 1])
+            seam = word[cut - 1 : cut + 1].tobytes(), target[begin:written].tobytes()
+            places_of[tag.tobytes(), *seam].append((row, cut, written))
+            begin = written
+    return [places for places in places_of.values() if len({row for row, *_ in places}) > 1]
