@@ -41,7 +41,8 @@ def make_batches(config: Config, data: Data) -> Streams | PairBatches:
     """The training part of the data as batches, each a function of its step."""
     if isinstance(config, LMConfig):
         assert isinstance(data, Corpus)  # noqa: S101
-        return Streams(data.train, config.train.batch_size, config.train.seq_len)
+        windows = config.train
+        return Streams(data.train, windows.batch_size, windows.seq_len, shift=windows.shift_streams)
     assert isinstance(data, PairCorpus)  # noqa: S101
     settings, pairs = config.train, data.train
     if settings.spliced_pairs:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from charseq.config.schema.lm import TextDataConfig
@@ -152,6 +151,9 @@ class Streams:
     What is left of each stream after its last whole window, fewer than ``seq_len`` characters, is
     not read, and neither are the fewer than ``batch_size`` characters after the last stream.
 
+    ``shift``: every epoch but the first begins at a place of its own, up to a stride further on,
+    and the text is a ring. So it is cut elsewhere in each; what one leaves out another reads.
+
     Attributes:
         steps_per_epoch: windows in each stream.
 
@@ -160,25 +162,40 @@ class Streams:
     """
 
     def __init__(
-        self, ids: Ids, batch_size: int, seq_len: int, *, where: str = "the training text"
+        self,
+        ids: Ids,
+        batch_size: int,
+        seq_len: int,
+        *,
+        shift: bool = False,
+        where: str = "the training text",
     ) -> None:
         stride = (len(ids) - 1) // batch_size
         if stride < seq_len:
             raise CharseqError(_too_short(len(ids), batch_size, seq_len, where))
-        # (B, stride + 1), a view: a stream and, last, the target of its last character.
-        self._streams = sliding_window_view(ids, stride + 1)[::stride][:batch_size]
+        self._ids = ids
+        self._stride = stride
+        self._shift = shift
+        # (B, T + 1): the first window of each stream and, last, the target of its last character.
+        self._places = np.arange(batch_size)[:, None] * stride + np.arange(seq_len + 1)
         self.batch_size = batch_size
         self.seq_len = seq_len
         self.steps_per_epoch = stride // seq_len
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0 over the whole training, all epochs together."""
-        window = step % self.steps_per_epoch
-        start = window * self.seq_len
-        text = self._streams[:, start : start + self.seq_len + 1]  # (B, T + 1)
+        epoch, window = divmod(step, self.steps_per_epoch)
+        start = window * self.seq_len + self._begin(epoch)
+        text = self._ids.take(self._places + start, mode="wrap")  # (B, T + 1)
         # Turned while its ids are narrow, then widened: several times faster than both at once.
         steps = np.ascontiguousarray(text.T).astype(np.int64)  # (T + 1, B)
         return Batch(inputs=steps[:-1], targets=steps[1:], starts_epoch=window == 0)
+
+    def _begin(self, epoch: int) -> int:
+        """Where in the text an epoch begins."""
+        if not self._shift or epoch == 0:
+            return 0
+        return int(np.random.default_rng(epoch).integers(self._stride))
 
 
 def _too_short(length: int, batch_size: int, seq_len: int, where: str) -> str:

@@ -146,9 +146,10 @@ def test_the_fingerprint_changes_with_all_that_decides_the_ids(folder: Path) -> 
     batch_size=st.integers(1, 8),
     seq_len=st.integers(1, 12),
     step=st.integers(0, 100),
+    shift=st.booleans(),
 )
 def test_batches_read_each_stream_on_and_on(
-    n: int, batch_size: int, seq_len: int, step: int
+    n: int, batch_size: int, seq_len: int, step: int, shift: bool
 ) -> None:
     ids = np.arange(n, dtype=np.uint8)
     stride = (n - 1) // batch_size
@@ -156,19 +157,32 @@ def test_batches_read_each_stream_on_and_on(
         with pytest.raises(CharseqError, match="too few for one batch"):
             Streams(ids, batch_size, seq_len)
         return
-    streams = Streams(ids, batch_size, seq_len)
+    streams = Streams(ids, batch_size, seq_len, shift=shift)
     assert streams.steps_per_epoch == stride // seq_len
     batch = streams.batch(step)
-    window = step % streams.steps_per_epoch
+    epoch, window = divmod(step, streams.steps_per_epoch)
+    begin = int(streams.batch(epoch * streams.steps_per_epoch).inputs[0, 0])
+    assert 0 <= begin < (stride if shift and epoch else 1)
     for b in range(batch_size):
-        first = b * stride + window * seq_len
-        assert batch.inputs[:, b].tolist() == list(range(first, first + seq_len))
-        assert batch.targets[:, b].tolist() == list(range(first + 1, first + seq_len + 1))
+        first = begin + b * stride + window * seq_len
+        read = [place % n for place in range(first, first + seq_len + 1)]
+        assert batch.inputs[:, b].tolist() == read[:-1]
+        assert batch.targets[:, b].tolist() == read[1:]
     assert batch.starts_epoch == (window == 0)
     for array in (batch.inputs, batch.targets):
         assert array.shape == (seq_len, batch_size)
         assert array.dtype == np.int64
         assert array.flags.c_contiguous
+
+
+def test_each_shifted_epoch_begins_elsewhere() -> None:
+    ids = np.arange(10_001, dtype=np.uint16)
+    one, other = (Streams(ids, 10, 100, shift=True) for _ in range(2))
+    begins = [one.batch(epoch * 10).inputs[0, 0] for epoch in range(100)]
+    assert begins == [other.batch(epoch * 10).inputs[0, 0] for epoch in range(100)]
+    assert begins[0] == 0
+    assert len(set(begins)) > 90
+    assert max(begins) > 900, "anywhere in a stride"
 
 
 def test_the_example_of_the_docstring() -> None:

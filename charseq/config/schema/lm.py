@@ -75,6 +75,11 @@ class _Windows(Section):
 class LMTrainConfig(TrainConfig, _Windows):
     """The training run: batches, optimizer, schedule, when to look and when to stop."""
 
+    shift_streams: bool = Field(
+        False,
+        description="each pass over the text begins elsewhere, so that it is never cut at the same "
+        "places; for small texts that are passed over often",
+    )
     monitor: Literal["loss", "accuracy"] = Field(
         "loss", description="the best checkpoint has the best validation value of this"
     )
