@@ -68,9 +68,9 @@ class Recipe(NamedTuple):
     settings: Settings
 
 
-OTHER_ORDER = (
-    "; where a target does not follow the order of its source, set model.attention: general"
-)
+# Of those below, what a target in another order than its source has instead
+ORDERLESS: Settings = {("model", "attention"): "general", ("train", "spliced_pairs"): 0}
+OTHER_ORDER = "; where a target does not follow the order of its source, set "
 
 # Measured: 800 pairs, 8,000, and the 16,000 dates in one layer. The bounds lie in between.
 RECIPES = (
@@ -83,7 +83,8 @@ RECIPES = (
             ("model", "attention"): "monotonic",
             ("model", "dropout"): 0.4,
             ("train", "batch_size"): 16,
-            ("train", "max_steps"): 1500,
+            ("train", "max_steps"): 2500,
+            ("train", "spliced_pairs"): 3200,
             ("train", "learning_rate"): 5e-3,
             ("train", "label_smoothing"): 0.1,
             ("train", "average_decay"): 0.995,
@@ -268,10 +269,13 @@ def _few(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:
         f"{len(rows):,} pairs, fewer than {recipe.below:,}: `model` and `train` as in "
         f"{recipe.config}, made for {recipe.pairs:,}"
     )
-    yield Notice(why + OTHER_ORDER if kept is None else why, recipe.settings)
+    orderless = {path: value for path, value in ORDERLESS.items() if path in recipe.settings}
+    if kept is None:
+        why += OTHER_ORDER + _said(orderless)
+    yield Notice(why, recipe.settings)
     if kept is not None and kept < MOST:
         moved = f"{1 - kept:.0%} of the letters and digits of a source move past each other"
-        yield _notice(moved, {("model", "attention"): "general"})
+        yield _notice(moved, orderless)
 
 
 def _kept_order(rows: Iterable[Row], source: int, target: int) -> float | None:
@@ -291,8 +295,11 @@ def _kept_order(rows: Iterable[Row], source: int, target: int) -> float | None:
 
 
 def _notice(why: str, settings: Settings) -> Notice:
-    said = ", ".join(f"{'.'.join(path)}: {write_scalar(settings[path])}" for path in settings)
-    return Notice(f"{why}: {said}", settings)
+    return Notice(f"{why}: {_said(settings)}", settings)
+
+
+def _said(settings: Settings) -> str:
+    return ", ".join(f"{'.'.join(path)}: {write_scalar(settings[path])}" for path in settings)
 
 
 def _name(header: Row, place: int) -> int | str:

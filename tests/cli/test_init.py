@@ -127,7 +127,8 @@ def test_init_looks_at_the_pairs_and_says_what_it_noticed(folder: Path) -> None:
         'column 3 holds tags: data.features_column: ":tag:[b]"',
         'spaces separate the symbols of a target: data.target_separator: " "',
         "50 pairs, fewer than 2,500: `model` and `train` as in configs/g2p_ady.yaml, made for 800;"
-        " where a target does not follow the order of its source, set model.attention: general",
+        " where a target does not follow the order of its source, set model.attention: general,"
+        " train.spliced_pairs: 0",
     ]
     said = [line for line in result.stderr.splitlines() if line.startswith("noticed: ")]
     assert said == [f"noticed: {one}" for one in noticed]

@@ -179,6 +179,7 @@ def test_pairs_whose_symbols_move_get_attention_that_may_go_back() -> None:
         found = {k: v for n in look(FirstLines(cells, True)) for k, v in n.settings.items()}
         assert found["model", "attention"] == attention
         assert found["model", "num_layers"] == 2
+        assert found["train", "spliced_pairs"] == (3200 if attention == "monotonic" else 0)
 
 
 def test_a_line_that_ends_before_its_source_is_passed_over() -> None:
