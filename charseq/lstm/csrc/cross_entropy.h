@@ -93,11 +93,15 @@ template <typename Kind> struct CrossEntropy {
         double all = 0; // sum of z_v - peak
         for (Size v = 0; v < symbols && smoothing > 0; v++) all += double(z[v]) - peak;
         Vector sums{};
-        for (Size v = 0; v < wide; v += Lanes) {
-            const Vector e = exponential<Kind>(Kind::load(z + v) - peak);
-            sums += e;
-            Kind::store(z + v, e);
-        }
+        by_four(wide / Lanes, [&](auto some, Size first) {
+            Vector e[some];
+            for (int v = 0; v < some; v++) e[v] = Kind::load(z + (first + v) * Lanes) - peak;
+            exponential<Kind>(e);
+            for (int v = 0; v < some; v++) {
+                sums += e[v];
+                Kind::store(z + (first + v) * Lanes, e[v]);
+            }
+        });
         Real sum = 0;
         for (Size lane = 0; lane < Lanes; lane++) sum += sums[lane];
         const Vector each = Vector{} + Real(smoothing / double(symbols));

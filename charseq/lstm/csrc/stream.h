@@ -62,8 +62,8 @@ template <typename Kind> struct Stream {
         Scratch<Real *> sums;
         Scratch<double> scores;
         Scratch<Size> order;
-        explicit Row(Size batch, Size symbols)
-            : z(batch * Wide), below(batch), before(batch), start(batch), sums(batch),
+        explicit Row(Size batch, Size blocks, Size symbols)
+            : z(blocks * batch * Wide), below(batch), before(batch), start(batch), sums(batch),
               scores(round_up(symbols, Double::Lanes)), order(symbols) {}
         bool has_memory() const {
             return z.at && below.at && before.at && start.at && sums.at && scores.at && order.at;
@@ -81,28 +81,35 @@ template <typename Kind>
 void Stream<Kind>::layer(Size l, const int64_t *reading, const Part *below, const Part *before,
                          Real *h_out, Part *part_out, Size from, Size to, const Row &row) const {
     const Size wide = round_up(units, Lanes), deep = round_up(units, Kind::Pair);
+    const typename Kind::Vector all = typename Kind::Vector{} + Real(update);
     for (Size r = 0; r < batch; r++) {
         row.below.at[r] = below + r * wide;
         row.before.at[r] = before + r * wide;
-        row.sums.at[r] = row.z.at + r * Wide;
     }
-    const Real *const *so_far = (const Real *const *)row.sums.at;
-    const typename Kind::Vector all = typename Kind::Vector{} + Real(update);
-    for (Size u = from * Lanes; u < to * Lanes; u += Lanes) {
-        for (Size r = 0; r < batch; r++)
+    // z_t of all blocks, of each text; then what follows is done for several at once
+    for (Size block = from; block < to; block++) {
+        const Size u = block * Lanes;
+        for (Size r = 0; r < batch; r++) {
             row.start.at[r] = (l ? biases[l - 1] : table + reading[r] * 4 * wide) + 4 * u;
+            row.sums.at[r] = row.z.at + ((block - from) * batch + r) * Wide;
+        }
+        const Real *const *so_far = (const Real *const *)row.sums.at;
         if (l > 0)
             multiply<Kind>(batch, Columns, deep, row.below.at, weight_ih[l - 1] + u * 4 * deep, row.sums.at,
                            row.start.at);
         multiply<Kind>(batch, Columns, deep, row.before.at, weight_hh[l] + u * 4 * deep, row.sums.at,
                        l > 0 ? so_far : row.start.at);
-        for (Size r = 0; r < batch; r++) {
-            Real *cell = c + (l * batch + r) * wide + u;
-            const auto h_t = gates_of<Kind>(row.sums.at[r], cell, cell, nullptr, all);
-            Kind::store(h_out + r * wide + u, h_t);
-            if constexpr (Kind::Pair > 1) Kind::store_parts(part_out + r * wide + u, h_t);
-        }
     }
+    const auto z = [&](Size n) { return row.z.at + n * Wide; };
+    // Where the vector of a text's block stands among all units of all texts
+    const auto place = [&](Size n) { return n % batch * wide + (from + n / batch) * Lanes; };
+    const auto cell = [&](Size n) { return c + l * batch * wide + place(n); };
+    const Size count = (to - from) * batch;
+    for (Size n = 0; n < count; n++) gates_of<Kind>(z(n), cell(n), cell(n), nullptr, all);
+    outputs_of<Kind>(count, z, cell, [&](Size n, auto h_t) {
+        Kind::store(h_out + place(n), h_t);
+        if constexpr (Kind::Pair > 1) Kind::store_parts(part_out + place(n), h_t);
+    });
 }
 
 // The logits of the panels [from, to), of what the highest layer says.
@@ -188,7 +195,7 @@ Size Stream<Kind>::write(const int64_t *first, Size count, const double *uniform
     Barrier all_here;
     in_parallel(threads, [&](Size rank, Size ranks) {
         const Share mine(blocks, rank, ranks), outputs(panels, rank, ranks), texts(batch, rank, ranks);
-        const Row row(batch, symbols);
+        const Row row(batch, mine.to - mine.from, symbols);
         if (!row.has_memory()) __atomic_store_n(&starved, true, __ATOMIC_RELAXED);
         all_here.wait(ranks);
         for (Size s = 0; s < count && !starved; s++) {

@@ -78,7 +78,7 @@ void multiply(Size rows, int columns, Size depth, const typename Kind::Part *con
               const typename Kind::Part *b, typename Kind::Real *const *sums,
               const typename Kind::Real *const *from) {
     const Size tiles = (rows + Rows - 1) / Rows;
-    const bool fetches = columns == Columns && depth > 4 * Depth && tiles > 1;
+    const bool fetches = columns == Columns && depth > NearDepth && tiles > 1;
     for (Size k = 0; k < depth; k += Depth) {
         const Size deep = depth - k < Depth ? depth - k : Depth;
         for (Size t = 0, row = 0; t < tiles; t++) {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -25,6 +26,8 @@ constexpr int VectorBytes = 16, Rows = 3;
 #endif
 constexpr int Columns = 4;  // the four gates of a vector of units, or four vectors of units
 constexpr Size Depth = 128; // terms of a sum, then the next rows: such weights stay in the cache
+// Weights of more terms are not in a core's own cache any more, which is smaller where vectors are
+constexpr Size NearDepth = VectorBytes == 64 ? 512 : 256;
 
 // After stores past the caches: another thread that is told of them will see them.
 INLINE void finish_stores() {
@@ -118,65 +121,93 @@ struct Bfloat16 : Plain<float> {
 };
 #endif
 
+// Work on `count` vectors, four at a time and then each alone: four keep in step, so that an instruction
+// of one is not waited for before the next begins. `some(number, first)` has the number as a constant.
+template <typename Some> INLINE void by_four(Size count, Some some) {
+    Size at = 0;
+    for (; at + 4 <= count; at += 4) some(std::integral_constant<int, 4>(), at);
+    for (; at < count; at++) some(std::integral_constant<int, 1>(), at);
+}
+
 // 2^y = scale (1 + rest), where scale is a power of two: y = n + r with n whole and |r| <= 1/2, scale =
 // 2^n, rest = 2^r - 1. So 2^y - 1 keeps its digits also near y = 0. Of an y beyond 126, one way or the
 // other, that of 126 is taken. In float; good to 2e-7 of rest.
-template <typename Kind> struct PowerOfTwo {
+template <typename Kind, int count> struct PowersOfTwo {
     using Vector = typename Kind::Vector;
-    Vector scale, rest;
+    Vector scale[count], rest[count];
 
-    explicit INLINE PowerOfTwo(Vector y) {
+    explicit INLINE PowersOfTwo(const Vector (&exponents)[count]) {
         const Vector highest = Vector{} + 126, lowest = Vector{} - 126;
-#if defined(__AVX512DQ__)
+        Vector y[count], r[count], p[count];
         // Of two where one is not a number, these take the second
-        y = (Vector)_mm512_min_ps((__m512)highest, _mm512_max_ps((__m512)lowest, (__m512)y));
-        const Vector r = (Vector)_mm512_reduce_ps((__m512)y, 8); // y less the nearest whole number
-        scale = (Vector)_mm512_scalef_ps(_mm512_set1_ps(1), (__m512)(y - r));
+#if defined(__AVX512DQ__)
+        for (int v = 0; v < count; v++) y[v] = (Vector)_mm512_max_ps((__m512)lowest, (__m512)exponents[v]);
+        for (int v = 0; v < count; v++) y[v] = (Vector)_mm512_min_ps((__m512)highest, (__m512)y[v]);
+        for (int v = 0; v < count; v++) r[v] = (Vector)_mm512_reduce_ps((__m512)y[v], 8); // y less the nearest whole number
+        for (int v = 0; v < count; v++) scale[v] = (Vector)_mm512_scalef_ps(_mm512_set1_ps(1), (__m512)(y[v] - r[v]));
 #else
         typedef int32_t Ints __attribute__((vector_size(VectorBytes)));
-        y = highest < y ? highest : y;
-        y = lowest > y ? lowest : y;
+#if defined(__AVX2__) && !defined(__AVX512F__)
+        for (int v = 0; v < count; v++) y[v] = (Vector)_mm256_max_ps((__m256)lowest, (__m256)exponents[v]);
+        for (int v = 0; v < count; v++) y[v] = (Vector)_mm256_min_ps((__m256)highest, (__m256)y[v]);
+#else
+        for (int v = 0; v < count; v++) y[v] = highest < exponents[v] ? highest : exponents[v];
+        for (int v = 0; v < count; v++) y[v] = lowest > y[v] ? lowest : y[v];
+#endif
         // Adding 1.5 * 2^23 rounds y to a whole number, in the lowest bits
-        const Vector shifted = y + 12582912.0f;
-        const Vector r = y - (shifted - 12582912.0f);
-        scale = (Vector)(((Ints)shifted << 23) + 0x3f800000);
+        Vector shifted[count];
+        for (int v = 0; v < count; v++) shifted[v] = y[v] + 12582912.0f;
+        for (int v = 0; v < count; v++) r[v] = y[v] - (shifted[v] - 12582912.0f);
+        for (int v = 0; v < count; v++) scale[v] = (Vector)(((Ints)shifted[v] << 23) + 0x3f800000);
 #endif
         // (2^r - 1) / r: from the polynomial of degree 6 with the least relative error for 2^r
-        Vector p = r * 0.000153458118f + 0.00133999314f;
-        p = p * r + 0.00961848896f;
-        p = p * r + 0.0555032878f;
-        p = p * r + 0.240226469f;
-        p = p * r + 0.693147206f;
-        rest = p * r;
+        for (int v = 0; v < count; v++) p[v] = r[v] * 0.000153458118f + 0.00133999314f;
+        for (int v = 0; v < count; v++) p[v] = p[v] * r[v] + 0.00961848896f;
+        for (int v = 0; v < count; v++) p[v] = p[v] * r[v] + 0.0555032878f;
+        for (int v = 0; v < count; v++) p[v] = p[v] * r[v] + 0.240226469f;
+        for (int v = 0; v < count; v++) p[v] = p[v] * r[v] + 0.693147206f;
+        for (int v = 0; v < count; v++) rest[v] = p[v] * r[v];
     }
+    INLINE Vector power(int v) const { return scale[v] * rest[v] + scale[v]; }
+    INLINE Vector power_less_one(int v) const { return scale[v] * rest[v] + (scale[v] - 1); }
 };
 
-// The nonlinearities: in double the library's, in float good to a few roundings. Not a number stays so.
-template <typename Kind> INLINE typename Kind::Vector exponential(typename Kind::Vector x) {
-    typename Kind::Vector y;
+// The nonlinearities, of vectors in place: in double the library's, in float good to a few roundings. Not
+// a number stays so.
+constexpr float LogTwoE = 1.44269504088896341f; // log2(e)
+
+template <typename Kind, int count> INLINE void exponential(typename Kind::Vector (&x)[count]) {
     if constexpr (sizeof(typename Kind::Real) == 8) {
-        for (Size lane = 0; lane < Kind::Lanes; lane++) y[lane] = std::exp(x[lane]);
+        for (int v = 0; v < count; v++) for (Size lane = 0; lane < Kind::Lanes; lane++) x[v][lane] = std::exp(x[v][lane]);
     } else {
-        const PowerOfTwo<Kind> power(x * 1.44269504088896341f);
-        y = power.scale * power.rest + power.scale;
+        for (int v = 0; v < count; v++) x[v] *= LogTwoE;
+        const PowersOfTwo<Kind, count> e(x);
+        for (int v = 0; v < count; v++) x[v] = e.power(v);
     }
-    return y;
 }
 
-template <typename Kind> INLINE typename Kind::Vector sigmoid(typename Kind::Vector x) {
-    return 1 / (1 + exponential<Kind>(-x));
+template <typename Kind, int count> INLINE void tanh(typename Kind::Vector (&x)[count]) {
+    if constexpr (sizeof(typename Kind::Real) == 8) {
+        for (int v = 0; v < count; v++) for (Size lane = 0; lane < Kind::Lanes; lane++) x[v][lane] = std::tanh(x[v][lane]);
+    } else {
+        for (int v = 0; v < count; v++) x[v] *= -2 * LogTwoE;
+        const PowersOfTwo<Kind, count> e(x);
+        for (int v = 0; v < count; v++) x[v] = -e.power_less_one(v) / (2 + e.power_less_one(v));
+    }
 }
 
-template <typename Kind> INLINE typename Kind::Vector tanh(typename Kind::Vector x) {
-    typename Kind::Vector y;
+// The sigmoid of z_i, z_f and z_o, and tanh of z_g
+template <typename Kind> INLINE void squash(typename Kind::Vector (&z)[4]) {
     if constexpr (sizeof(typename Kind::Real) == 8) {
-        for (Size lane = 0; lane < Kind::Lanes; lane++) y[lane] = std::tanh(x[lane]);
+        for (int v = 0; v < 4; v++)
+            for (Size lane = 0; lane < Kind::Lanes; lane++)
+                z[v][lane] = v == 2 ? std::tanh(z[v][lane]) : 1 / (1 + std::exp(-z[v][lane]));
     } else {
-        const PowerOfTwo<Kind> power(x * -2.88539008177792682f);
-        const auto e = power.scale * power.rest + (power.scale - 1);
-        y = -e / (2 + e);
+        for (int v = 0; v < 4; v++) z[v] *= v == 2 ? -2 * LogTwoE : -LogTwoE;
+        const PowersOfTwo<Kind, 4> e(z);
+        for (int v = 0; v < 4; v++)
+            z[v] = v == 2 ? -e.power_less_one(v) / (2 + e.power_less_one(v)) : 1 / (1 + e.power(v));
     }
-    return y;
 }
 
 // e^x of numbers that are not above 0, in double to a rounding or two; the library's takes them one at

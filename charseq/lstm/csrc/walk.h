@@ -9,34 +9,40 @@
 
 #include "products.h"
 
-// Steps 2 to 4 of one block of one sequence. Returns h_t; the gates are kept unless `kept` is null: past
-// the caches, since nobody will look at them before the sequence has ended.
+// Steps 2 and 3 of one block of one sequence: z_t becomes the gates. Unless `kept` is null they are kept:
+// past the caches, since nobody will look at them before the sequence has ended.
 //
 // With zoneout c_t = c_{t-1} + u_t * (f_t * c_{t-1} + i_t * g_t - c_{t-1}): as if the input gate were u * i,
 // and the forget gate 1 - u + u * f. These are the gates that are kept. Where u is 1 or 0, as in training,
 // their slopes are those of any gates, i * (1 - i): a unit that keeps its state has an input gate that is
 // shut and a forget gate that is open, and learns nothing.
 template <typename Kind>
-INLINE typename Kind::Vector gates_of(const typename Kind::Real *z, const typename Kind::Real *c_before,
-                                      typename Kind::Real *c_now, typename Kind::Real *kept,
-                                      typename Kind::Vector u) {
+INLINE void gates_of(typename Kind::Real *z, const typename Kind::Real *c_before, typename Kind::Real *c_now,
+                     typename Kind::Real *kept, typename Kind::Vector u) {
     constexpr Size Lanes = Kind::Lanes;
     // 2. the gates
-    const auto i = u * sigmoid<Kind>(Kind::load(z));
-    const auto f = (1 - u) + u * sigmoid<Kind>(Kind::load(z + Lanes));
-    const auto g = tanh<Kind>(Kind::load(z + 2 * Lanes));
-    const auto o = sigmoid<Kind>(Kind::load(z + 3 * Lanes));
-    if (kept) {
-        Kind::store_past_caches(kept, i);
-        Kind::store_past_caches(kept + Lanes, f);
-        Kind::store_past_caches(kept + 2 * Lanes, g);
-        Kind::store_past_caches(kept + 3 * Lanes, o);
-    }
+    typename Kind::Vector gates[4];
+    for (int v = 0; v < 4; v++) gates[v] = Kind::load(z + v * Lanes);
+    squash<Kind>(gates);
+    auto &[i, f, g, o] = gates;
+    i = u * i;
+    f = (1 - u) + u * f;
+    for (int v = 0; v < 4 && kept; v++) Kind::store_past_caches(kept + v * Lanes, gates[v]);
+    Kind::store(z + 3 * Lanes, o); // for step 4
     // 3. c_t = f_t * c_{t-1} + i_t * g_t
-    const auto c_t = f * Kind::load(c_before) + i * g;
-    Kind::store(c_now, c_t);
-    // 4. h_t = o_t * tanh(c_t)
-    return o * tanh<Kind>(c_t);
+    Kind::store(c_now, f * Kind::load(c_before) + i * g);
+}
+
+// Step 4 of `count` such blocks, of the z_t and c_t that `z(n)` and `c(n)` name. `each(n, h_t)` has the rest.
+template <typename Kind, typename Z, typename C, typename Each>
+INLINE void outputs_of(Size count, Z z, C c, Each each) {
+    by_four(count, [&](auto some, Size first) {
+        // 4. h_t = o_t * tanh(c_t)
+        typename Kind::Vector h[some];
+        for (int v = 0; v < some; v++) h[v] = Kind::load(c(first + v));
+        tanh<Kind>(h);
+        for (int v = 0; v < some; v++) each(first + v, Kind::load(z(first + v) + 3 * Kind::Lanes) * h[v]);
+    });
 }
 
 template <typename Kind> struct Walk {
@@ -166,11 +172,15 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
             for (Size r = 0; r < count; r++) {
                 const Row &row = rows.at[r];
                 const auto replaced = updates ? Kind::load_some(row.updates + u, written) : all;
-                const auto h_t = gates_of<Kind>(to.at[r], row.c_before + u, row.c + u,
-                                                keep ? row.gates + 4 * u : nullptr, replaced);
-                Kind::store_some(row.h + u, h_t, written);
-                if constexpr (Kind::Pair > 1) Kind::store_parts(row.part + u, h_t);
+                gates_of<Kind>(to.at[r], row.c_before + u, row.c + u, keep ? row.gates + 4 * u : nullptr,
+                               replaced);
             }
+            outputs_of<Kind>(
+                count, [&](Size r) { return to.at[r]; }, [&](Size r) { return rows.at[r].c + u; },
+                [&](Size r, auto h_t) {
+                    Kind::store_some(rows.at[r].h + u, h_t, written);
+                    if constexpr (Kind::Pair > 1) Kind::store_parts(rows.at[r].part + u, h_t);
+                });
         }
     }
     finish_stores();
@@ -194,37 +204,45 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
         for (Size row = first; row < last; row++) {
             if (s >= length(row)) continue;
             const Size now = place(row, s);
-            const Real *gate = gates + now * 4 * wide, *c_now = c + now * wide;
+            const Real *gates_now = gates + now * 4 * wide, *c_now = c + now * wide;
             const Real *c_before = s ? c + place(row, s - 1) * wide : c_0 + row * wide;
             const Real *d_out = d_output + now * units;
             Real *dh = d_h + row * wide, *dc = d_c + row * wide, *dz = d_z + now * 4 * wide;
             Part *part = parts.at + (row - first) * paired;
-            for (Size u = 0; u < wide; u += Lanes, gate += 4 * Lanes, dz += 4 * Lanes) {
-                const auto i = Kind::load(gate), f = Kind::load(gate + Lanes);
-                const auto g = Kind::load(gate + 2 * Lanes), o = Kind::load(gate + 3 * Lanes);
-                // 4'. the output of step t is read outside, and by step t + 1
-                auto d_h_t = Kind::load(dh + u);
-                if (u + Lanes <= units)
-                    d_h_t += Kind::load(d_out + u);
-                else
-                    for (Size lane = 0; lane < units - u; lane++) d_h_t[lane] += d_out[u + lane];
-                const auto tanh_c = tanh<Kind>(Kind::load(c_now + u));
-                const auto d_c_t = Kind::load(dc + u) + d_h_t * o * (1 - tanh_c * tanh_c);
-                // 3'. d_i = d_c * g, d_f = d_c * c_{t-1}, d_g = d_c * i; 2'. times the slopes
-                typename Kind::Vector d[4];
-                d[0] = d_c_t * g * i * (1 - i * per_update);
-                d[1] = d_c_t * Kind::load(c_before + u) * (f - kept) * (1 - f) * per_update;
-                d[2] = d_c_t * i * (1 - g * g);
-                d[3] = d_h_t * tanh_c * o * (1 - o);
-                Kind::store(dc + u, d_c_t * f);
-                if constexpr (Kind::Pair > 1)
-                    for (int v = 0; v < 4; v++) {
-                        Kind::store_past_caches(dz + v * Lanes, d[v]);
-                        Kind::store_parts(part + 4 * u + v * Lanes, d[v]);
+            by_four(wide / Lanes, [&](auto some, Size first) {
+                typename Kind::Vector tanh_c[some];
+                for (int v = 0; v < some; v++) tanh_c[v] = Kind::load(c_now + (first + v) * Lanes);
+                tanh<Kind>(tanh_c);
+                for (int v = 0; v < some; v++) {
+                    const Size u = (first + v) * Lanes;
+                    const Real *gate = gates_now + 4 * u;
+                    const auto i = Kind::load(gate), f = Kind::load(gate + Lanes);
+                    const auto g = Kind::load(gate + 2 * Lanes), o = Kind::load(gate + 3 * Lanes);
+                    // 4'. the output of step t is read outside, and by step t + 1
+                    auto d_h_t = Kind::load(dh + u);
+                    if (u + Lanes <= units)
+                        d_h_t += Kind::load(d_out + u);
+                    else
+                        for (Size lane = 0; lane < units - u; lane++) d_h_t[lane] += d_out[u + lane];
+                    const auto d_c_t = Kind::load(dc + u) + d_h_t * o * (1 - tanh_c[v] * tanh_c[v]);
+                    // 3'. d_i = d_c * g, d_f = d_c * c_{t-1}, d_g = d_c * i; 2'. times the slopes
+                    typename Kind::Vector d[4];
+                    d[0] = d_c_t * g * i * (1 - i * per_update);
+                    d[1] = d_c_t * Kind::load(c_before + u) * (f - kept) * (1 - f) * per_update;
+                    d[2] = d_c_t * i * (1 - g * g);
+                    d[3] = d_h_t * tanh_c[v] * o * (1 - o);
+                    Kind::store(dc + u, d_c_t * f);
+                    for (int k = 0; k < 4; k++) {
+                        Real *to = dz + 4 * u + k * Lanes;
+                        if constexpr (Kind::Pair > 1) {
+                            Kind::store_past_caches(to, d[k]);
+                            Kind::store_parts(part + 4 * u + k * Lanes, d[k]);
+                        } else { // the product reads them at once
+                            Kind::store(to, d[k]);
+                        }
                     }
-                else // the product reads them at once
-                    for (int v = 0; v < 4; v++) Kind::store(dz + v * Lanes, d[v]);
-            }
+                }
+            });
             if constexpr (Kind::Pair > 1)
                 a.at[count] = part;
             else
