@@ -29,6 +29,8 @@ from rich.console import Console
 from rich.table import Table
 from turns import Contenders, answer, machine, parser, ratio, show_ratio, write_json
 
+from charseq.lstm import kernel
+
 SHAPES = ["50,50,128,2", "64,128,256,1", "64,128,512,2", "32,256,1024,1"]
 ON_CUDA = [f"{b},128,{h},{n}" for b in (64, 256) for h in (256, 512, 1024) for n in (1, 2, 3)]
 LIBRARY = ["nn.LSTM", "nn.LSTM tuned", "nn.LSTM bf16"]
@@ -55,6 +57,9 @@ def main() -> None:
         else [*LIBRARY, *OURS]
     )
     names = list(dict.fromkeys(["nn.LSTM", *names]))
+    if not cuda and (missing := not_here(names)):
+        print(f"{', '.join(missing)}: not on this processor, or there is no compiler")
+        names = [name for name in names if name not in missing]
     results = []
     for shape in chosen.shape or (ON_CUDA if cuda else SHAPES):
         results.append(measure(shape, names, chosen.rounds, chosen.threads, chosen.device))
@@ -62,6 +67,18 @@ def main() -> None:
     on = machine(chosen.threads)
     print(", ".join(f"{name}: {value}" for name, value in on.items()))
     write_json(chosen.json, on, results)
+
+
+def not_here(names: list[str]) -> list[str]:
+    """Those that this processor has no instructions for, or that cannot be compiled."""
+    kinds = [] if kernel.why_not() else kernel.load().kinds
+    can = {"fused": bool(kinds), "fused bf16": "bfloat16" in kinds}
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.nn.LSTM(16, 16)(torch.zeros(1, 1, 16))
+    except RuntimeError:
+        can["nn.LSTM bf16"] = False
+    return [name for name in names if not can.get(name, True)]
 
 
 def measure(shape: str, names: list[str], rounds: int, threads: int, device: str) -> dict[str, Any]:

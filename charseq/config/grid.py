@@ -89,12 +89,13 @@ def plan(
         ConfigError: what is wrong with the file, with the overrides and with any combination.
     """
     axes = [_axis(text) for text in over]
-    _check(path, overrides, axes, seeds=seeds, draws=draws)
+    # Before each value is looked at, which takes a while for so many
     count = math.prod(len(axis.values) for axis in axes) if draws is None else draws
     if count * seeds > MOST:
         raise ConfigError(
             [f"--over: these are {count * seeds:,} runs; try fewer values, or draw some: --random"]
         )
+    _check(path, overrides, axes, seeds=seeds, draws=draws)
     combinations: Iterable[tuple[str, ...]] = product(*(axis.values for axis in axes))
     if draws is not None:
         task = load_config(path, overrides, _first(axes)).task
