@@ -262,7 +262,8 @@ def sample(
             )
             write_texts(trained, sources or [], text)
             return
-        from charseq.cli.sample_pairs import PairRequest, write_targets
+        from charseq.cli.sample_pairs import write_targets
+        from charseq.cli.sample_request import PairRequest
 
         refuse_options(
             {
