@@ -1,78 +1,23 @@
-"""``charseq sample`` with models of pairs, as a person, a pipe and a script use it."""
+"""``charseq sample`` with models of pairs: what is read, what is written, what is refused."""
 
 import json
 import math
-import os
-import pty
-import select
-import subprocess
-import sys
-import termios
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import torch
-import typer
-from pair_runs import CONTROLS, LONGEST, PHONES, make_config, make_run
+from pair_runs import LONGEST, make_config, make_run
+from pair_sampling import app, load_pairs, refused, run, targets
 from typer.testing import CliRunner
 
-from charseq.cli.confidence import confidence, percent
-from charseq.cli.sample import sample
-from charseq.errors import CharseqError
-from charseq.inference.load import load
-from charseq.inference.trained_seq2seq import Output, TrainedSeq2Seq
 from charseq.models.checkpoint import read_checkpoint, write_checkpoint
-from charseq.text.pair_vocab import END, PairVocab
+from charseq.text.pair_vocab import PairVocab
 from charseq.training.files import write_config
 
-app = typer.Typer()
-app.command()(sample)
-PROGRAM = "import typer; from charseq.cli.sample import sample; typer.run(sample)"
-
-
-@pytest.fixture(scope="module")
-def letters(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model of letters."""
-    return make_run(tmp_path_factory.mktemp("letters"))
-
-
-@pytest.fixture(scope="module")
-def phones(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model that reads tags too, and writes symbols with blanks between them."""
-    return make_run(tmp_path_factory.mktemp("phones"), PHONES)
-
-
-def load_pairs(run: str, *others: str) -> TrainedSeq2Seq:
-    trained = load(run, *others)
-    assert isinstance(trained, TrainedSeq2Seq)
-    return trained
-
-
-def targets(run: str, *sources: str) -> str:
-    return "".join(f"{c.outputs[0].text}\n" for c in load_pairs(run).convert(sources))
-
-
-def run(*arguments: str, given: bytes | None = None) -> str:
-    result = CliRunner().invoke(app, list(arguments), input=given, catch_exceptions=False)
-    assert result.exit_code == 0, result.stderr
-    assert not result.stderr.replace(notice(result.stderr), "")
-    return result.stdout_bytes.decode()
-
-
-def notice(errors: str) -> str:
-    """Most outputs of random weights do not end; that is said once."""
-    return errors if errors.startswith("note: ") and errors.count("\n") == 1 else ""
-
-
-def refused(*arguments: str, given: bytes | None = None) -> str:
-    with pytest.raises(CharseqError) as caught:
-        CliRunner().invoke(app, list(arguments), input=given, catch_exceptions=False)
-    return str(caught.value)
+pytest_plugins = ["pair_models"]
 
 
 def test_the_output_never_takes_the_place_of_the_input(letters: str, tmp_path: Path) -> None:
@@ -384,165 +329,8 @@ def test_what_does_not_go_together_is_refused(letters: str, phones: str) -> None
         assert message in refused(*arguments)
 
 
-def test_a_terminal_is_spared_control_characters(tmp_path: Path) -> None:
-    folder = make_run(tmp_path, CONTROLS, endless=True)
-    expected = targets(folder, "abc", "b")
-    assert "\x1b" in expected or "\x07" in expected
-    assert run(folder, "abc", "b") == expected
-    ours, theirs = pty.openpty()
-    with os.fdopen(ours, "rb", buffering=0) as screen:
-        command = [sys.executable, "-c", PROGRAM, folder, "abc", "b"]
-        subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
-        os.close(theirs)
-        shown = screen.read(10_000).decode()
-    visible = expected.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
-    assert [line.split("\t")[0] for line in shown.split("\r\n")] == visible.split("\n")
-
-
-def next_line(stream: IO[bytes]) -> str:
-    """A line that is to come by itself, without a buffer."""
-    assert select.select([stream], [], [], 30)[0], "no line comes"
-    return stream.readline().decode()
-
-
-def test_lines_typed_at_a_terminal_are_answered_one_by_one(letters: str) -> None:
-    ours, theirs = pty.openpty()
-    settings = termios.tcgetattr(theirs)
-    settings[3] &= ~termios.ECHO
-    termios.tcsetattr(theirs, termios.TCSANOW, settings)
-    with (
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, letters, "-"],
-            stdin=theirs,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        ) as process,
-        os.fdopen(ours, "wb", buffering=0) as keyboard,
-    ):
-        os.close(theirs)
-        assert process.stdout
-        assert process.stderr
-        for typed, wrong in (
-            (b"abc", None),
-            (b"dX", "standard input:2: 'X'"),
-            (b"d\xff", "standard input:3: byte 0xff is not UTF-8"),
-            (b"de", None),
-        ):
-            keyboard.write(typed + b"\n")
-            if wrong:
-                assert wrong in next_line(process.stderr)
-            else:
-                assert next_line(process.stdout) == targets(letters, typed.decode())
-        keyboard.write(b"\x04")  # the end of the input
-        assert process.wait(timeout=60) == 0
-
-
-def test_a_pipe_gets_what_is_done_while_more_is_to_come(letters: str) -> None:
-    """And a reader that has enough ends the command quietly."""
-    command = [sys.executable, "-c", PROGRAM, letters, "-", "--beam", "1"]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        assert process.stderr
-        process.stdin.write(b"abc\n" * 600)
-        process.stdin.flush()
-        line = next_line(process.stdout)
-        (conversion,) = load_pairs(letters).convert(["abc"], beam=1)
-        assert line == conversion.outputs[0].text + "\n"
-        assert process.poll() is None
-        process.stdout.close()
-        process.stdin.write(b"abc\n" * 5000)
-        process.stdin.close()
-        assert process.stderr.read() == b""
-        assert process.wait(timeout=60) != 0
-
-
-def test_ctrl_c_ends_it_quietly_and_leaves_no_half_a_file(letters: str, tmp_path: Path) -> None:
-    output = tmp_path / "out.txt"
-    command = [sys.executable, "-c", PROGRAM, letters, "-", "--output", str(output)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin
-        assert process.stderr
-        process.stdin.write(b"abc\n" * 5000)
-        process.stdin.flush()
-        while not (temporary := list(tmp_path.iterdir())) or not temporary[0].stat().st_size:
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(2)
-        assert process.stderr.read() == b""
-        assert process.wait(timeout=60) == 130
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_log_probabilities_are_in_nats(letters: str) -> None:
     """The best of all targets have at most all of the probability."""
     lines = run(letters, "a", "--n-best", "50", "--beam", "50").splitlines()
     total = sum(math.exp(float(line.split("\t")[2])) for line in lines)
     assert 0 < total < 1.001
-
-
-def test_how_sure_the_model_is_of_each_target(letters: str) -> None:
-    """A column where it is asked for; a terminal is shown it, a pipe is not."""
-    trained = load_pairs(letters)
-    outputs = [c.outputs[0] for c in trained.convert(["abc", "deé"])]
-    shown = run(letters, "abc", "deé", "--confidence").splitlines()
-    assert [line.split("\t")[0] for line in shown] == [output.text for output in outputs]
-    sure = [float(line.split("\t")[1]) for line in shown]
-    assert sure == pytest.approx([math.exp(output.log_probability) for output in outputs], rel=1e-5)
-    records = json.loads(run(letters, "abc", "deé", "--json"))
-    assert [record["outputs"][0]["probability"] for record in records] == pytest.approx(sure, 1e-5)
-    columns = run(letters, "abc", "--n-best", "2", "--confidence").splitlines()
-    for line in columns:
-        nats, probability = map(float, line.split("\t")[-2:])
-        assert probability == pytest.approx(math.exp(nats), rel=1e-3)
-    assert run(letters, "abc", "deé", "--no-confidence") == targets(letters, "abc", "deé")
-
-
-@pytest.mark.parametrize(
-    ("option", "is_shown"), [("--confidence", True), ("--no-confidence", False)]
-)
-def test_a_terminal_is_told_in_percent(letters: str, option: str, is_shown: bool) -> None:
-    output = next(load_pairs(letters).convert(["abc"])).outputs[0]
-    ours, theirs = pty.openpty()
-    with os.fdopen(ours, "rb", buffering=0) as screen:
-        command = [sys.executable, "-c", PROGRAM, letters, "abc", option]
-        subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
-        os.close(theirs)
-        shown = screen.read(10_000).decode()
-    assert shown == output.text + is_shown * f"\t{confidence(output)}" + "\r\n"
-
-
-def test_an_ensemble_is_as_sure_as_the_mean_of_its_models(letters: str, tmp_path: Path) -> None:
-    """At every symbol: the product of the means, which is not the mean of the products."""
-    other = make_run(tmp_path, seed=1)
-    line = run(letters, "--ensemble", other, "abc", "--beam", "1", "--confidence")
-    text, probability = line.removesuffix("\n").split("\t")
-    trained = load_pairs(letters, other)
-    source = torch.from_numpy(trained.vocab.encode_source("abc", ()))[:, None]
-    ids = trained.vocab.encode_target(text)
-    expected = 1.0
-    for at in range(min(len(ids) + 1, LONGEST)):
-        read = torch.tensor([END, *ids.tolist()[:at]])[:, None]
-        with torch.no_grad():
-            each = [model(source, torch.tensor([3]), read)[-1, 0] for model in trained.models]
-        mean = sum(scores.double().softmax(-1) for scores in each) / 2
-        expected *= float(mean[ids[at] if at < len(ids) else END])
-    assert float(probability) == pytest.approx(expected, rel=1e-5)
-
-
-def test_percent_claims_no_certainty_that_there_is_not() -> None:
-    cases = {1.0: "100.0%", 0.99951: ">99.9%", 0.9994: "99.9%", 0.5: "50.0%", 0.0004: "<0.1%"}
-    for probability, shown in cases.items():
-        assert percent(math.log(probability)) == shown
-    assert percent(-math.inf) == "0.0%"
-    cut = Output("a", ["a"], math.log(0.25), finished=False, attention=None)
-    assert confidence(cut) == "at most 25.0%"
-    assert confidence(replace(cut, finished=True)) == "25.0%"
