@@ -98,7 +98,11 @@ class TrainingDisplay:
         self.console.print(Text(text, style=style), soft_wrap=True)
 
     def _started(self, event: "Started") -> None:
-        spliced = f" and {event.spliced_pairs:,} spliced from them" if event.spliced_pairs else ""
+        spliced = ""
+        if asked := event.spliced_pairs_asked:
+            spliced = f" and {event.spliced_pairs:,} spliced from them"
+            if event.spliced_pairs < asked:
+                spliced += f" (no more of the {asked:,} asked for were found)"
         self._print(
             f"{escape(str(event.run))}: {event.parameters:,} weights,"
             f" {event.vocab_size} symbols to write, {event.train_size:,} {event.unit} to train on"

@@ -124,12 +124,15 @@ def _show_lengths(console: "Console", lengths: "Lengths") -> None:
 
 
 def _show_training(console: "Console", training: "PairTrainingStats") -> None:
+    count = training.spliced_pairs
+    spliced = {"spliced pairs": f"{count:,} more to train on"} if count else {}
     show_facts(
         console,
         {
             "vocabulary": f"{training.source_size:,} source and {training.target_size:,} target "
             "ids, with tags, end and unknown",
             "a step": f"{training.batch_size:,} pairs",
+            **spliced,
             "an epoch": f"{training.steps_per_epoch:,} steps",
             "the training": "ends by the clock"
             if training.epochs is None

@@ -92,9 +92,8 @@ def plan(
     # Before each value is looked at, which takes a while for so many
     count = math.prod(len(axis.values) for axis in axes) if draws is None else draws
     if count * seeds > MOST:
-        raise ConfigError(
-            [f"--over: these are {count * seeds:,} runs; try fewer values, or draw some: --random"]
-        )
+        what = "try fewer values, or draw some: --random" if draws is None else "draw fewer"
+        raise ConfigError([f"--over: these are {count * seeds:,} runs; {what}"])
     _check(path, overrides, axes, seeds=seeds, draws=draws)
     combinations: Iterable[tuple[str, ...]] = product(*(axis.values for axis in axes))
     if draws is not None:

@@ -42,7 +42,13 @@ def make_batches(config: Config, data: Data) -> Streams | PairBatches:
     if isinstance(config, LMConfig):
         assert isinstance(data, Corpus)  # noqa: S101
         windows = config.train
-        return Streams(data.train, windows.batch_size, windows.seq_len, shift=windows.shift_streams)
+        return Streams(
+            data.train,
+            windows.batch_size,
+            windows.seq_len,
+            shift=windows.shift_streams,
+            seed=windows.seed,
+        )
     assert isinstance(data, PairCorpus)  # noqa: S101
     settings, pairs = config.train, data.train
     if settings.spliced_pairs:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from charseq.text.ragged import Int64s, Ragged
 
 MOST = 3  # target symbols of one source symbol: x becomes k s
+LONGEST = 64  # symbols of a source or a target: the lattice of a longer pair would be large
 PASSES = 10  # over all pairs
 CHUNK = 1 << 22  # cells of the lattices that are looked at together
 
@@ -27,15 +28,16 @@ Floats = NDArray[np.float64]
 
 def align(source: Ragged, target: Ragged) -> Int64s:
     """How many symbols of its target are written once a source symbol is: one for each of
-    ``source.flat``; -1 throughout a row whose target is more than ``MOST`` times as long.
+    ``source.flat``; -1 throughout a row whose target is more than ``MOST`` times as long, or
+    one of whose sides is longer than ``LONGEST``.
     """
     ends = np.full(len(source.flat), -1, dtype=np.int64)
     chunks = [_Lattice(source, target, rows) for rows in _chunks(source.lengths, target.lengths)]
     if not chunks:
         return ends
-    codes = np.concatenate([chunk.codes for chunk in chunks])
-    ways, index = np.unique(codes, return_inverse=True)  # symbols and what they become
-    index_of = np.split(index, np.cumsum([len(chunk.codes) for chunk in chunks])[:-1])
+    ways = np.unique(np.concatenate([chunk.ways for chunk in chunks]))
+    for chunk in chunks:
+        chunk.number(ways)
     base = int(target.flat.max(initial=0)) + 1
     symbol, rest = np.divmod(ways, base**MOST)
     length = sum((rest // base**k % base > 0).astype(np.int64) for k in range(MOST))
@@ -43,18 +45,18 @@ def align(source: Ragged, target: Ragged) -> Int64s:
     likely = 0.1 ** abs(length - 1.0)
     for _ in range(PASSES):
         counts = np.zeros(len(ways))
-        for chunk, which in zip(chunks, index_of, strict=True):
-            counts += np.bincount(which, chunk.posterior(likely[which]), len(ways))
+        for chunk in chunks:
+            counts += np.bincount(chunk.which, chunk.posterior(likely), len(ways))
         likely = counts / np.bincount(symbol, counts)[symbol].clip(np.finfo(float).tiny)
-    for chunk, which in zip(chunks, index_of, strict=True):
-        for row, found in chunk.best(likely[which]):
+    for chunk in chunks:
+        for row, found in chunk.best(likely):
             ends[source.offsets[row] : source.offsets[row + 1]] = found
     return ends
 
 
 def _chunks(sources: Int64s, targets: Int64s) -> Iterator[Int64s]:
-    """Some rows of about one length at a time, but none with an empty source."""
-    rows = np.flatnonzero(sources)
+    """Some rows of about one length at a time, but none with an empty source or a long side."""
+    rows = np.flatnonzero((sources > 0) & (sources <= LONGEST) & (targets <= LONGEST))
     rows = rows[np.lexsort((targets[rows], sources[rows]))]
     cells = np.cumsum(sources[rows] * (targets[rows] + 1) * (MOST + 1))
     if len(rows):
@@ -65,7 +67,9 @@ class _Lattice:
     """Some rows: every source symbol, from every place in the target, with every length.
 
     Attributes:
-        codes: the source symbol and what it becomes, as one number, of each cell there is.
+        ways: the source symbols and what they become, each as one number, in their order.
+        which: of each cell there is, which of the ways it is; of all there are, once they are
+            numbered together.
     """
 
     def __init__(self, source: Ragged, target: Ragged, rows: Int64s) -> None:
@@ -87,13 +91,18 @@ class _Lattice:
             np.arange(long + 1)[:, None] + np.arange(MOST + 1) <= self.target_lengths[:, None, None]
         )
         self.there = inside[:, :, None, None] & fits[:, None]
-        self.codes = codes[self.there]
+        self.ways, which = np.unique(codes[self.there], return_inverse=True)
+        self.which = which.astype(np.int32)
         self.behind = ~inside
+
+    def number(self, ways: Int64s) -> None:
+        """Count the ways as they stand among those of all lattices."""
+        self.which = np.searchsorted(ways, self.ways).astype(np.int32)[self.which]
 
     def _weights(self, likely: Floats) -> Floats:
         """Of each cell, (R, S, T + 1, K). A source symbol that is padding becomes nothing."""
         weights = np.zeros(self.there.shape)
-        weights[self.there] = likely
+        weights[self.there] = likely[self.which]
         weights[self.behind, :, 0] = 1.0
         return weights
 

@@ -152,7 +152,8 @@ class Streams:
     not read, and neither are the fewer than ``batch_size`` characters after the last stream.
 
     ``shift``: every epoch but the first begins at a place of its own, up to a stride further on,
-    and the text is a ring. So it is cut elsewhere in each; what one leaves out another reads.
+    which ``seed`` draws, and the text is a ring. So it is cut elsewhere in each; what one leaves
+    out another reads.
 
     Attributes:
         steps_per_epoch: windows in each stream.
@@ -168,6 +169,7 @@ class Streams:
         seq_len: int,
         *,
         shift: bool = False,
+        seed: int = 0,
         where: str = "the training text",
     ) -> None:
         stride = (len(ids) - 1) // batch_size
@@ -176,6 +178,7 @@ class Streams:
         self._ids = ids
         self._stride = stride
         self._shift = shift
+        self._seed = seed
         # (B, T + 1): the first window of each stream and, last, the target of its last character.
         self._places = np.arange(batch_size)[:, None] * stride + np.arange(seq_len + 1)
         self.batch_size = batch_size
@@ -195,7 +198,7 @@ class Streams:
         """Where in the text an epoch begins."""
         if not self._shift or epoch == 0:
             return 0
-        return int(np.random.default_rng(epoch).integers(self._stride))
+        return int(np.random.default_rng([self._seed, epoch]).integers(self._stride))
 
 
 def _too_short(length: int, batch_size: int, seq_len: int, where: str) -> str:

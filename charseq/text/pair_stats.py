@@ -14,6 +14,7 @@ from charseq.text.pair_batches import PairBatches
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PARTS, Example, gather, load_pairs, no_pairs
 from charseq.text.rows import Mistakes, read_rows
+from charseq.text.splice import with_spliced
 from charseq.text.stats import RARE
 from charseq.text.symbols import count_symbols, split_symbols
 
@@ -82,12 +83,14 @@ class PairTrainingStats:
 
     Attributes:
         source_size, target_size: ids of each side; tags, the unknown symbol and the end included.
-        steps_per_epoch: updates in one pass over the training pairs.
+        spliced_pairs: made of the training pairs, and trained on besides them.
+        steps_per_epoch: updates in one pass over all of these.
         epochs: passes in all, where ``train.max_steps`` or ``train.max_epochs`` says so.
     """
 
     source_size: int
     target_size: int
+    spliced_pairs: int
     batch_size: int
     steps_per_epoch: int
     epochs: float | None
@@ -143,7 +146,10 @@ def pair_stats(config: Seq2SeqConfig) -> PairStats:
         CharseqError: as ``load_pairs``.
     """
     corpus = load_pairs(config.data)
-    batches = PairBatches(corpus.train, config.train.batch_size, config.train.seed)
+    pairs, settings = corpus.train, config.train
+    if settings.spliced_pairs:
+        pairs = with_spliced(pairs, corpus.vocab, settings.spliced_pairs, settings.seed)
+    batches = PairBatches(pairs, settings.batch_size, settings.seed)
     steps = batches.steps_per_epoch
     limits = (config.train.max_steps and config.train.max_steps / steps, config.train.max_epochs)
     return _stats(
@@ -155,6 +161,7 @@ def pair_stats(config: Seq2SeqConfig) -> PairStats:
         training=PairTrainingStats(
             source_size=corpus.vocab.source_size,
             target_size=corpus.vocab.target_size,
+            spliced_pairs=len(pairs) - len(corpus.train),
             batch_size=config.train.batch_size,
             steps_per_epoch=steps,
             epochs=min((limit for limit in limits if limit is not None), default=None),

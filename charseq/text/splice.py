@@ -21,7 +21,7 @@ from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import Example, Pairs
 from charseq.text.ragged import Int64s, Ragged
 
-TRIES = 50  # for each pair that is wanted: most of what is drawn may be there already
+TRIES = 1000  # draws in a row of what is there already, before all is taken for found
 
 Place = tuple[int, int, int]  # a row, how many symbols stand before the seam, in source and target
 
@@ -30,10 +30,9 @@ def with_spliced(pairs: Pairs, vocab: PairVocab, count: int, seed: int) -> Pairs
     """The pairs, and after them up to ``count`` that are spliced from them.
 
     Both halves have the same tags; no source is there twice, and none is longer than the longest.
-    There are fewer where no more are found in ``TRIES`` draws for each.
+    There are fewer where ``TRIES`` draws find none that is new.
     """
-    is_tag = pairs.source.flat > len(vocab.source)
-    tags, symbols = pairs.source.keep(is_tag), pairs.source.keep(~is_tag)
+    tags, symbols = _tags_apart(pairs)
     seams = _seams(tags, symbols, pairs.target)
     seam_of = np.repeat(np.arange(len(seams)), [len(places) for places in seams])
     longest = int(symbols.lengths.max(initial=0))
@@ -42,24 +41,25 @@ def with_spliced(pairs: Pairs, vocab: PairVocab, count: int, seed: int) -> Pairs
     targets: list[Int64s] = []
     examples = list(pairs.examples)
     generator = np.random.default_rng(seed)
-    for _ in range(TRIES * count if seams else 0):
-        if len(sources) == count:
-            break
+    tries = 0
+    while seams and len(sources) < count and tries < TRIES:
+        tries += 1
         places = seams[seam_of[generator.integers(len(seam_of))]]
         (row, cut, written), (other, from_cut, from_written) = (
             places[i] for i in generator.integers(len(places), size=2)
         )
         word = np.concatenate((symbols[row][:cut], symbols[other][from_cut:]))
         source = np.concatenate((tags[row], word))
-        if len(word) > longest or source.tobytes() in known:
+        if row == other or len(word) > longest or source.tobytes() in known:
             continue
+        tries = 0
         known.add(source.tobytes())
         sources.append(source)
         targets.append(
             np.concatenate((pairs.target[row][:written], pairs.target[other][from_written:]))
         )
         text = vocab.source.join(vocab.source_symbols(word))
-        features = tuple(vocab.source_symbols(tags[row]))
+        features = pairs.examples[pairs.example_of[row]].features
         examples.append(Example(text, features, (vocab.decode_target(targets[-1]),)))
     added = np.arange(len(pairs.examples), len(examples))
     return Pairs(
@@ -68,6 +68,15 @@ def with_spliced(pairs: Pairs, vocab: PairVocab, count: int, seed: int) -> Pairs
         target=pairs.target.above(Ragged.from_rows(targets)),
         example_of=np.concatenate((pairs.example_of, added)),
     )
+
+
+def _tags_apart(pairs: Pairs) -> tuple[Ragged, Ragged]:
+    """The tags of each source, which stand first, and its symbols: a rare one of either is 0."""
+    counts = np.array([len(pairs.examples[number].features) for number in pairs.example_of])
+    source = pairs.source
+    within = np.arange(len(source.flat)) - np.repeat(source.offsets[:-1], source.lengths)
+    is_tag = within < np.repeat(counts, source.lengths)
+    return source.keep(is_tag), source.keep(~is_tag)
 
 
 def _seams(tags: Ragged, symbols: Ragged, targets: Ragged) -> Sequence[Sequence[Place]]:

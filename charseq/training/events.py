@@ -24,6 +24,7 @@ class Started:
     step: int
     total_steps: int | None  # None: the clock decides
     spliced_pairs: int = 0  # made from those to train on
+    spliced_pairs_asked: int = 0  # train.spliced_pairs: there may be fewer
     taken: Taken | None = None  # what a fine-tuning begins with, at step 0
     notice: str | None = None  # what the person should know about how it was resumed
     hint: str | None = None  # why it is slower than it could be, and what to do

@@ -99,8 +99,6 @@ class _Training:
         self.folder = folder
         self.should_stop = should_stop
         self.data = data
-        self.batches = make_batches(config, data)
-        self.limits = Limits(config.train, total_steps(config.train, self.batches.steps_per_epoch))
         _check_validation(config.train, data)
 
         self.state = TrainingState(config, data.vocab, data.fingerprint, device, origin)
@@ -108,6 +106,8 @@ class _Training:
         if checkpoint:
             self.state.restore(checkpoint, where=str(folder.path))
         self.model = self.state.model
+        self.batches = make_batches(config, data)
+        self.limits = Limits(config.train, total_steps(config.train, self.batches.steps_per_epoch))
         self.saves = Saves(folder, self.state, config.train)
         precision = resolve_precision(self.model, config.train.precision, device)
         self.precision = use_precision(self.model, precision, device)
@@ -128,6 +128,7 @@ class _Training:
             step=self.progress.step,
             total_steps=self.limits.total_steps,
             spliced_pairs=_count_spliced(self.batches, data),
+            spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,
             taken=self.state.taken,
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),

@@ -33,6 +33,8 @@ KEPT = (
     ("train", "init_from"),
     ("train", "batch_size"),
     ("train", "seq_len"),
+    ("train", "shift_streams"),
+    ("train", "spliced_pairs"),
     ("train", "seed"),
 )
 

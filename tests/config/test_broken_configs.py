@@ -126,6 +126,10 @@ REPORTED = {
         ),
         "5:3: train: expected settings below it, such as 'batch_size: 64', found a list of 1",
     ],
+    "spliced_and_reversed.yaml": [
+        "6:18: train.spliced_pairs: needs targets in the order of their sources, and "
+        "data.reverse_source turns the sources: set only one of them",
+    ],
     "tab.yaml": [
         "2:1: a tab; YAML is indented with spaces",
     ],

@@ -148,6 +148,17 @@ def test_what_is_no_list_of_values_is_told(config: Path, over: str, said: str) -
     assert said in refusal(config, over)[0]
 
 
+def test_too_many_runs_are_refused_before_their_values_are_looked_at(config: Path) -> None:
+    """Which would take half a minute of many; ``--random`` is no advice to who gave it."""
+    every = ",".join(["x", *map(str, range(10_000))])
+    assert refusal(config, f"train.log_every={every}") == [
+        "--over: these are 10,001 runs; try fewer values, or draw some: --random"
+    ]
+    assert refusal(config, f"{RATE}=1e-4..1e-2", draws=6_000, seeds=2) == [
+        "--over: these are 12,000 runs; draw fewer"
+    ]
+
+
 def test_the_ends_of_a_range_must_be_values_of_the_setting(config: Path) -> None:
     problems = refusal(config, f"{DROPOUT}=0.5..2", draws=3)
     assert problems == [f"--over {DROPOUT}=2: {DROPOUT}: must be below 1, found 2"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.text import alignment
-from charseq.text.alignment import MOST, PASSES, align
+from charseq.text.alignment import LONGEST, MOST, PASSES, align
 from charseq.text.ragged import Ragged
 
 Way = tuple[tuple[int, ...], ...]  # what each source symbol becomes
@@ -92,12 +92,16 @@ def test_words_by_hand() -> None:
     assert ends == [[0, 1, 2], [1, 2, 4], [1, 3, 4], [0, 1, 3], [1, 2, 3], [1, 2, 2]]
 
 
-def test_long_rows_do_not_underflow() -> None:
-    """One symbol becomes any of 200, 200 times: all ways together have less than 1e-308."""
-    target = np.random.default_rng(0).permutation(200) + 1
-    ends = align(Ragged.from_rows([[1] * 200]), Ragged.from_rows([target]))
-    assert ends[-1] == 200
-    assert 0 <= np.diff(ends).min() <= np.diff(ends).max() <= MOST
+def test_the_longest_rows_do_not_underflow_and_longer_ones_are_left_alone() -> None:
+    """One symbol becomes any of many, or nothing: each way for itself is hardly likely at all."""
+    for length, written in ((LONGEST, LONGEST), (LONGEST // 3 + 1, LONGEST), (LONGEST, 1)):
+        target = np.random.default_rng(0).permutation(written) + 1
+        ends = align(Ragged.from_rows([[1] * length]), Ragged.from_rows([target]))
+        assert ends[-1] == written
+        assert 0 <= np.diff(ends, prepend=0).min() <= np.diff(ends, prepend=0).max() <= MOST
+    for length, written in ((LONGEST + 1, LONGEST), (LONGEST, LONGEST + 1)):
+        rows = [Ragged.from_rows([[1] * n, [2, 3]]) for n in (length, written)]
+        assert align(*rows).tolist() == [-1] * length + [1, 2]
 
 
 def test_nothing_to_align() -> None:

@@ -104,6 +104,16 @@ def test_the_length_of_a_training(
     assert list(counted.parts) == ["train"]  # the others are empty
 
 
+def test_spliced_pairs_lengthen_an_epoch(tmp_path: Path) -> None:
+    """abc and kab share the seam a|b: that gives ab, and kabc, which is longer than any."""
+    write(tmp_path, "t", "abc\tABC", "kab\tKAB", "xyz\tXYZ")
+    data = PairDataConfig(train=str(tmp_path / "t"), split=(1, 0, 0))
+    train = Seq2SeqTrainConfig(batch_size=2, max_steps=12, spliced_pairs=100)
+    training = pair_stats(Seq2SeqConfig(data=data, train=train)).training
+    assert training is not None
+    assert (training.spliced_pairs, training.steps_per_epoch, training.epochs) == (1, 2, 6)
+
+
 def test_rare_symbols_of_training_are_unknown_too(tmp_path: Path) -> None:
     train = write(tmp_path, "t.tsv", "aab\txx", "a\txy")
     data = PairDataConfig(train=str(train), split=(1.0, 0.0, 0.0), min_count=2)

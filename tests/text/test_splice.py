@@ -94,6 +94,29 @@ def test_both_halves_have_the_same_tags(tmp_path: Path) -> None:
         assert target[-1] == {"V": "S", "N": "A"}[features[0]]
 
 
+def test_a_rare_tag_is_a_tag(tmp_path: Path) -> None:
+    """Its id is that of any symbol that is not known, and it ends its words in K."""
+    lines = [f"{word}\t{write(word)}S\tV" for word in words(60, 1)]
+    lines += [f"{word}\t{write(word)}K\tV;RARE{n}" for n, word in enumerate(words(60, 2))]
+    corpus = corpus_of(tmp_path, lines, features_column=3, min_count=2)
+    pairs = with_spliced(corpus.train, corpus.vocab, 100, 0)
+    spliced = added(pairs, corpus.train)
+    assert {len(features) for _, features, _ in spliced} == {1, 2}
+    known = {letter for word in words(60, 1) + words(60, 2) for letter in word}
+    assert {letter for source, _, _ in spliced for letter in source} <= known
+    right = [target[-1] == ("S" if len(features) == 1 else "K") for _, features, target in spliced]
+    assert np.mean(right) > 0.95  # as above
+    rows = [row.tolist() for row in pairs.source]
+    assert len({tuple(row) for row in rows[len(corpus.train) :]}) == len(spliced)
+
+
+def test_a_word_is_not_spliced_with_itself(tmp_path: Path) -> None:
+    """baxaxa holds the seam a|x twice; of its own halves it would be baxa."""
+    corpus = corpus_of(tmp_path, ["baxaxa\tBAKSAKSA", "kaxs\tKAKSS"])
+    spliced = added(with_spliced(corpus.train, corpus.vocab, 100, 0), corpus.train)
+    assert {source for source, _, _ in spliced} == {"baxs", "baxaxs", "kaxa", "kaxaxa"}
+
+
 def test_no_more_than_there_are(tmp_path: Path) -> None:
     """xab and kab share the seam a|b: each half goes with each, and that is all."""
     corpus = corpus_of(tmp_path, ["xabc\tKSABCH", "kabs\tKABS"])
@@ -115,4 +138,4 @@ def test_a_target_too_long_to_align_is_not_cut(tmp_path: Path) -> None:
     long = "KS" * 10
     corpus = corpus_of(tmp_path, ["abab\tABAB", "cabs\tCHABS", f"xabo\t{long}", f"kabs\t{long}"])
     spliced = added(with_spliced(corpus.train, corpus.vocab, 100, 0), corpus.train)
-    assert {source for source, _, _ in spliced} == {"ab", "abs", "cab"}
+    assert {source for source, _, _ in spliced} == {"abs", "cab"}

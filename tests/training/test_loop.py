@@ -4,6 +4,7 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from charseq.config import Config, config_from_json
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.evaluate import evaluate
+from charseq.models.build import load_data, make_batches
 from charseq.models.checkpoint import read_checkpoint
 from charseq.models.language_model import LanguageModel
 from charseq.text.corpus import load_corpus
@@ -96,7 +98,7 @@ def test_a_model_learns_the_text(text: Path, tmp_path: Path) -> None:
 
 
 def test_30_steps_and_30_more_are_60_bit_for_bit(text: Path, tmp_path: Path) -> None:
-    config = settings(text)
+    config = settings(text, train__shift_streams=True)
     run(config, tmp_path / "whole")
     for step in (13, 20, 30, 41, 60):  # at 20 and 60 within an evaluation
         interrupted = tmp_path / f"stopped{step}"
@@ -114,6 +116,18 @@ def test_30_steps_and_30_more_are_60_bit_for_bit(text: Path, tmp_path: Path) -> 
             assert all(torch.equal(found[key], value) for key, value in wanted.items())
         assert lines(interrupted) == lines(tmp_path / "whole")
     assert len(lines(tmp_path / "whole")) == 60 // 7 + 1 + 60 // 20
+
+
+def test_the_configuration_says_where_a_pass_begins(text: Path) -> None:
+    """The first one at the beginning; with ``shift_streams`` the next where the seed says."""
+    first, second = [], []
+    for shift, seed in ((False, 0), (True, 0), (True, 1)):
+        config = settings(text, train__shift_streams=shift, train__seed=seed)
+        batches = make_batches(config, load_data(config))
+        first.append(batches.batch(0).inputs.tolist())
+        second.append(batches.batch(batches.steps_per_epoch).inputs.tolist())
+    assert first[0] == first[1] == first[2] == second[0]
+    assert all(one != other for one, other in combinations(second, 2))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
@@ -344,6 +358,7 @@ def test_a_wrong_path_leaves_no_folder(text: Path, tmp_path: Path) -> None:
     [
         ({"model__hidden_size": 13}, "model.hidden_size was 12 and is 13"),
         ({"train__seq_len": 10}, "train.seq_len was 11 and is 10"),
+        ({"train__shift_streams": True}, "train.shift_streams was False and is True"),
         ({"data__split": [0.7, 0.2, 0.1]}, "the data, or how it is read and split, has changed"),
     ],
 )

@@ -1,7 +1,9 @@
 """Training on pairs: the same loop, promises and files as for a text."""
 
 import json
+import math
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,30 @@ def test_30_steps_and_30_more_are_60_bit_for_bit(pairs: Path, tmp_path: Path) ->
             assert wanted.keys() == found.keys()
             for key, tensor in wanted.items():
                 assert torch.equal(tensor, found[key]), key
+
+
+def test_spliced_pairs_are_trained_on_and_resumed_with(tmp_path: Path) -> None:
+    """Each letter becomes its capital, so that any two words with two letters in common splice."""
+    path = tmp_path / "capitals.tsv"
+    words = ["".join(word) for word in product("abc", "de", "fg", "hij")]
+    path.write_text("".join(f"{word}\t{word.upper()}\n" for word in words[::5]))
+    config = settings(path, data__split=[1, 0, 0], train__spliced_pairs=4)
+    start = run(config, tmp_path / "whole")[0]
+    assert isinstance(start, Started)
+    assert (start.train_size, start.spliced_pairs, start.spliced_pairs_asked) == (8, 4, 4)
+    assert start.steps_per_epoch == math.ceil((8 + 4) / 5)
+    run(config, tmp_path / "cut", should_stop=stop_after(13))
+    run(config, tmp_path / "cut", resume=True)
+    wanted, found = (
+        read_checkpoint(tmp_path / name / "last.safetensors").tensors for name in ("whole", "cut")
+    )
+    assert all(torch.equal(tensor, found[key]) for key, tensor in wanted.items())
+    fewer = settings(path, data__split=[1, 0, 0], train__spliced_pairs=3)
+    with pytest.raises(CharseqError, match=r"train\.spliced_pairs was 4 and is 3"):
+        run(fewer, tmp_path / "cut", resume=True)
+    start = run(settings(path, data__split=[1, 0, 0], train__spliced_pairs=99), tmp_path / "all")[0]
+    assert isinstance(start, Started)
+    assert 4 < start.spliced_pairs <= len(words) - 8
 
 
 @pytest.mark.parametrize(

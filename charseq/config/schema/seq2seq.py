@@ -153,9 +153,10 @@ class Seq2SeqTrainConfig(TrainConfig, _PairBatches):
     spliced_pairs: int = Field(
         0,
         ge=0,
+        le=1_000_000,
         description="further pairs to train on, of the beginning of one and the end of another, "
-        "cut where both have the same symbols (Ryan and Hulden 2020); for few pairs in the same "
-        "order",
+        "cut where both have the same symbols (Ryan and Hulden 2020); for few pairs whose targets "
+        "are in the order of their sources",
         json_schema_extra={"unit": "pairs"},
     )
     monitor: Literal["loss", "accuracy", "ser"] = Field(

@@ -200,7 +200,8 @@ class TrainConfig(Section):
         0,
         ge=0,
         lt=2**63,
-        description="seed of the initial weights, of dropout, and of the order of pairs",
+        description="seed of the initial weights, of dropout, of which pairs are spliced and in "
+        "what order all come, and of where a pass over a text begins",
     )
 
     @model_validator(mode="before")

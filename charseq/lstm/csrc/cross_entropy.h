@@ -93,11 +93,11 @@ template <typename Kind> struct CrossEntropy {
         double all = 0; // sum of z_v - peak
         for (Size v = 0; v < symbols && smoothing > 0; v++) all += double(z[v]) - peak;
         Vector sums{};
-        by_four(wide / Lanes, [&](auto some, Size first) {
-            Vector e[some];
-            for (int v = 0; v < some; v++) e[v] = Kind::load(z + (first + v) * Lanes) - peak;
+        by_four(wide / Lanes, [&](auto number, Size first) {
+            Vector e[number];
+            for (int v = 0; v < number; v++) e[v] = Kind::load(z + (first + v) * Lanes) - peak;
             exponential<Kind>(e);
-            for (int v = 0; v < some; v++) {
+            for (int v = 0; v < number; v++) {
                 sums += e[v];
                 Kind::store(z + (first + v) * Lanes, e[v]);
             }

@@ -122,15 +122,15 @@ struct Bfloat16 : Plain<float> {
 #endif
 
 // Work on `count` vectors, four at a time and then each alone: four keep in step, so that an instruction
-// of one is not waited for before the next begins. `some(number, first)` has the number as a constant.
-template <typename Some> INLINE void by_four(Size count, Some some) {
-    Size at = 0;
-    for (; at + 4 <= count; at += 4) some(std::integral_constant<int, 4>(), at);
-    for (; at < count; at++) some(std::integral_constant<int, 1>(), at);
+// of one is not waited for before the next begins. `work(number, first)` has the number as a constant.
+template <typename Work> INLINE void by_four(Size count, Work work) {
+    Size first = 0;
+    for (; first + 4 <= count; first += 4) work(std::integral_constant<int, 4>(), first);
+    for (; first < count; first++) work(std::integral_constant<int, 1>(), first);
 }
 
 // 2^y = scale (1 + rest), where scale is a power of two: y = n + r with n whole and |r| <= 1/2, scale =
-// 2^n, rest = 2^r - 1. So 2^y - 1 keeps its digits also near y = 0. Of an y beyond 126, one way or the
+// 2^n, rest = 2^r - 1. So 2^y - 1 keeps its digits also near y = 0. Of a y beyond 126, one way or the
 // other, that of 126 is taken. In float; good to 2e-7 of rest.
 template <typename Kind, int count> struct PowersOfTwo {
     using Vector = typename Kind::Vector;
@@ -141,10 +141,13 @@ template <typename Kind, int count> struct PowersOfTwo {
         Vector y[count], r[count], p[count];
         // Of two where one is not a number, these take the second
 #if defined(__AVX512DQ__)
-        for (int v = 0; v < count; v++) y[v] = (Vector)_mm512_max_ps((__m512)lowest, (__m512)exponents[v]);
+        for (int v = 0; v < count; v++)
+            y[v] = (Vector)_mm512_max_ps((__m512)lowest, (__m512)exponents[v]);
         for (int v = 0; v < count; v++) y[v] = (Vector)_mm512_min_ps((__m512)highest, (__m512)y[v]);
-        for (int v = 0; v < count; v++) r[v] = (Vector)_mm512_reduce_ps((__m512)y[v], 8); // y less the nearest whole number
-        for (int v = 0; v < count; v++) scale[v] = (Vector)_mm512_scalef_ps(_mm512_set1_ps(1), (__m512)(y[v] - r[v]));
+        // y less the nearest whole number
+        for (int v = 0; v < count; v++) r[v] = (Vector)_mm512_reduce_ps((__m512)y[v], 8);
+        for (int v = 0; v < count; v++)
+            scale[v] = (Vector)_mm512_scalef_ps(_mm512_set1_ps(1), (__m512)(y[v] - r[v]));
 #else
         typedef int32_t Ints __attribute__((vector_size(VectorBytes)));
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -172,13 +175,14 @@ template <typename Kind, int count> struct PowersOfTwo {
     INLINE Vector power_less_one(int v) const { return scale[v] * rest[v] + (scale[v] - 1); }
 };
 
-// The nonlinearities, of vectors in place: in double the library's, in float good to a few roundings. Not
-// a number stays so.
 constexpr float LogTwoE = 1.44269504088896341f; // log2(e)
 
+// The nonlinearities, of vectors in place: in double the library's, in float good to a few roundings. Not
+// a number stays so.
 template <typename Kind, int count> INLINE void exponential(typename Kind::Vector (&x)[count]) {
     if constexpr (sizeof(typename Kind::Real) == 8) {
-        for (int v = 0; v < count; v++) for (Size lane = 0; lane < Kind::Lanes; lane++) x[v][lane] = std::exp(x[v][lane]);
+        for (int v = 0; v < count; v++)
+            for (Size lane = 0; lane < Kind::Lanes; lane++) x[v][lane] = std::exp(x[v][lane]);
     } else {
         for (int v = 0; v < count; v++) x[v] *= LogTwoE;
         const PowersOfTwo<Kind, count> e(x);
@@ -188,7 +192,8 @@ template <typename Kind, int count> INLINE void exponential(typename Kind::Vecto
 
 template <typename Kind, int count> INLINE void tanh(typename Kind::Vector (&x)[count]) {
     if constexpr (sizeof(typename Kind::Real) == 8) {
-        for (int v = 0; v < count; v++) for (Size lane = 0; lane < Kind::Lanes; lane++) x[v][lane] = std::tanh(x[v][lane]);
+        for (int v = 0; v < count; v++)
+            for (Size lane = 0; lane < Kind::Lanes; lane++) x[v][lane] = std::tanh(x[v][lane]);
     } else {
         for (int v = 0; v < count; v++) x[v] *= -2 * LogTwoE;
         const PowersOfTwo<Kind, count> e(x);

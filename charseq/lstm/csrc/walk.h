@@ -36,12 +36,12 @@ INLINE void gates_of(typename Kind::Real *z, const typename Kind::Real *c_before
 // Step 4 of `count` such blocks, of the z_t and c_t that `z(n)` and `c(n)` name. `each(n, h_t)` has the rest.
 template <typename Kind, typename Z, typename C, typename Each>
 INLINE void outputs_of(Size count, Z z, C c, Each each) {
-    by_four(count, [&](auto some, Size first) {
+    by_four(count, [&](auto number, Size first) {
         // 4. h_t = o_t * tanh(c_t)
-        typename Kind::Vector h[some];
-        for (int v = 0; v < some; v++) h[v] = Kind::load(c(first + v));
+        typename Kind::Vector h[number];
+        for (int v = 0; v < number; v++) h[v] = Kind::load(c(first + v));
         tanh<Kind>(h);
-        for (int v = 0; v < some; v++) each(first + v, Kind::load(z(first + v) + 3 * Kind::Lanes) * h[v]);
+        for (int v = 0; v < number; v++) each(first + v, Kind::load(z(first + v) + 3 * Kind::Lanes) * h[v]);
     });
 }
 
@@ -209,12 +209,12 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
             const Real *d_out = d_output + now * units;
             Real *dh = d_h + row * wide, *dc = d_c + row * wide, *dz = d_z + now * 4 * wide;
             Part *part = parts.at + (row - first) * paired;
-            by_four(wide / Lanes, [&](auto some, Size first) {
-                typename Kind::Vector tanh_c[some];
-                for (int v = 0; v < some; v++) tanh_c[v] = Kind::load(c_now + (first + v) * Lanes);
+            by_four(wide / Lanes, [&](auto number, Size block) {
+                typename Kind::Vector tanh_c[number];
+                for (int v = 0; v < number; v++) tanh_c[v] = Kind::load(c_now + (block + v) * Lanes);
                 tanh<Kind>(tanh_c);
-                for (int v = 0; v < some; v++) {
-                    const Size u = (first + v) * Lanes;
+                for (int v = 0; v < number; v++) {
+                    const Size u = (block + v) * Lanes;
                     const Real *gate = gates_now + 4 * u;
                     const auto i = Kind::load(gate), f = Kind::load(gate + Lanes);
                     const auto g = Kind::load(gate + 2 * Lanes), o = Kind::load(gate + 3 * Lanes);
@@ -233,12 +233,12 @@ template <typename Kind> bool Walk<Kind>::backward(Size first, Size last) const 
                     d[3] = d_h_t * tanh_c[v] * o * (1 - o);
                     Kind::store(dc + u, d_c_t * f);
                     for (int k = 0; k < 4; k++) {
-                        Real *to = dz + 4 * u + k * Lanes;
+                        const Size at = 4 * u + k * Lanes;
                         if constexpr (Kind::Pair > 1) {
-                            Kind::store_past_caches(to, d[k]);
-                            Kind::store_parts(part + 4 * u + k * Lanes, d[k]);
+                            Kind::store_past_caches(dz + at, d[k]);
+                            Kind::store_parts(part + at, d[k]);
                         } else { // the product reads them at once
-                            Kind::store(to, d[k]);
+                            Kind::store(dz + at, d[k]);
                         }
                     }
                 }
