@@ -50,7 +50,8 @@ def check_request(trained: "TrainedSeq2Seq", sources: list[str], request: PairRe
     if not sources and request.input_file is None:
         raise CharseqError(
             "sample: nothing to convert; name sources, as in"
-            ' `charseq sample RUN "3 May 1979"`, or a file with a source a line as --input FILE'
+            ' `charseq sample RUN "3 May 1979"`, or a file with a source a line as --input FILE,'
+            " or - for what a pipe brings"
         )
     if sources and request.input_file is not None:
         raise CharseqError("sample: give sources or --input, not both")

@@ -266,8 +266,8 @@ def _few(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:
         return
     kept = _kept_order([row for row in rows if max(source, target) < len(row)], source, target)
     why = (
-        f"{len(rows):,} pairs, fewer than {recipe.below:,}: `model` and `train` as in "
-        f"{recipe.config}, made for {recipe.pairs:,}"
+        f"{len(rows):,} {'pair' if len(rows) == 1 else 'pairs'}, fewer than {recipe.below:,}: "
+        f"`model` and `train` as in {recipe.config}, made for {recipe.pairs:,}"
     )
     orderless = {path: value for path, value in ORDERLESS.items() if path in recipe.settings}
     if kept is None:

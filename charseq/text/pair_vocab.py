@@ -6,6 +6,7 @@ A source is read as its tags, then its symbols; a target is written as its symbo
     target ids   0 END   1 unknown         2 … the symbols
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from charseq.errors import CharseqError
 from charseq.text.characters import REPLACEMENT, code_points, describe, escape
 from charseq.text.ragged import Int64s
-from charseq.text.symbols import Normalize, Symbols, normalized, split_tags, unsorted
+from charseq.text.symbols import TAG_SEPARATOR, Normalize, Symbols, normalized, split_tags, unsorted
 from charseq.text.vocab import Unknown, UnknownCharacterError
 
 Numbers = TypeVar("Numbers", NDArray[np.int32], NDArray[np.int64])
@@ -193,12 +194,17 @@ class PairVocab:
         if tags:
             what = f"the tag '{_short(tags[0])}' is not among the {len(self.features):,} tags"
             known = _listed(tags[0], self.features)
+            if any(part in self.number_of_tag for part in re.split(r"[^\w.]+", tags[0])):
+                known += f"; '{TAG_SEPARATOR}' separates tags"
         else:
             at = strangers[0]
             what = (
                 f"{_shown(symbols[at])} at position {at + 1} is not among the {len(self.source):,} "
                 "source symbols"
             )
+            separator, parts = self.source.separator, list(symbols[at])
+            if separator and len(parts) > 1 and set(parts) <= self.source.number_of.keys():
+                known = f"; write its symbols apart: '{_short(separator.join(parts))}'"
         others = len(tags) + len(strangers) - 1
         more = f" ({others:,} more {'is' if others == 1 else 'are'} not either)" if others else ""
         composed = self.source.split(unicodedata.normalize("NFC", text))

@@ -105,6 +105,17 @@ def test_an_unknown_symbol_is_named_with_its_place_and_what_to_do() -> None:
     assert "more" not in str(caught.value)
 
 
+def test_what_should_stand_apart_is_told_to() -> None:
+    with pytest.raises(UnknownCharacterError, match=r"knows: .*; ';' separates tags; `--unkn"):
+        G2P.encode_source("a", ["N,PL"])
+    phones = PairVocab(Symbols(" ", ("a", "b", "tʃ")), Symbols("", ("a",)))
+    with pytest.raises(UnknownCharacterError, match=r"knows; write its symbols apart: 'a b a'; `"):
+        phones.encode_source("b aba")
+    with pytest.raises(UnknownCharacterError) as caught:
+        phones.encode_source("abx")
+    assert "apart" not in str(caught.value)
+
+
 def test_an_unknown_tag_is_named() -> None:
     with pytest.raises(
         UnknownCharacterError, match=r"the tag 'DU' is not .* knows: .*; `--unknown sk"
@@ -125,7 +136,7 @@ def test_known_tags_are_listed_the_nearest_first_and_not_too_many() -> None:
         return str(caught.value).split(" knows")[1].split("; `")[0]
 
     assert listed("pst", "N", "PL", "PST", "V") == ": PST, PL, N, V"
-    assert listed("V,PST", "N", "PST", "V") == ": PST, V, N"
+    assert listed("V,PST", "N", "PST", "V") == ": PST, V, N; ';' separates tags"
     assert listed("x", "N\x1b") == ": N\\x1b"
     assert listed("x") == ""
     many = [f"case{number:02}" for number in range(30)]

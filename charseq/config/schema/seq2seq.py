@@ -154,9 +154,9 @@ class Seq2SeqTrainConfig(TrainConfig, _PairBatches):
         0,
         ge=0,
         le=1_000_000,
-        description="further pairs to train on, of the beginning of one and the end of another, "
-        "cut where both have the same symbols (Ryan and Hulden 2020); for few pairs whose targets "
-        "are in the order of their sources",
+        description="at most so many further pairs to train on, of the beginning of one and the "
+        "end of another, cut where both have the same symbols (Ryan and Hulden 2020); for few "
+        "pairs whose targets are in the order of their sources",
         json_schema_extra={"unit": "pairs"},
     )
     monitor: Literal["loss", "accuracy", "ser"] = Field(
