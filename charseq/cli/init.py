@@ -58,6 +58,7 @@ def init(
     Example: charseq init book.yaml --text book.txt
     """
     from charseq.config.template import SCHEMA_FILE, commented_config, example_source, json_schema
+    from charseq.text.pair_look import NO_TAB
 
     task = _task(task, text, pairs)
     source = text or pairs or example_source(task)
@@ -88,7 +89,10 @@ def init(
     console.print(noticed, end="", soft_wrap=True)
     if missing:
         console.print(Text(f"note: {missing}", style="yellow"), soft_wrap=True)
-    console.print(f"next: [bold]charseq train {escape(str(file))}[/]", soft_wrap=True)
+    step = f"[bold]charseq train {escape(str(file))}[/]"
+    if NO_TAB in notes:
+        step = f"save {escape(source)} with a tab between source and target"
+    console.print(f"next: {step}", soft_wrap=True)
 
 
 def _look(source: str, task: str) -> "tuple[list[Notice], str]":

@@ -73,6 +73,8 @@ def commented_config(
     """
     source = source or example_source(task)
     example = _EXAMPLES[task]
+    if ("data", "features_column") in (found or {}):
+        example = example._replace(to_sample=f"{example.to_sample} --features TAGS")
     values = {**(found or {}), ("task",): task, example.setting: source}
     lines = [*_head(PurePath(file), example, notes), *_setting(("task",), values, task)]
     for name, section in sections(task).items():

@@ -68,6 +68,8 @@ class Recipe(NamedTuple):
     settings: Settings
 
 
+NO_TAB = "no line has a tab between a source and a target"
+
 # Of those below, what a target in another order than its source has instead
 ORDERLESS: Settings = {("model", "attention"): "general", ("train", "spliced_pairs"): 0}
 OTHER_ORDER = "; where a target does not follow the order of its source, set "
@@ -143,7 +145,7 @@ def look(lines: FirstLines) -> list[Notice]:
     """What the columns are, where spaces separate symbols, and whether the pairs are few."""
     rows = [row for row in lines.cells if len(row) > 1]
     if not rows:
-        return [Notice("no line has a tab between a source and a target", {})]
+        return [Notice(NO_TAB, {})]
     header, source, target = _header(rows)
     notices = []
     if header:

@@ -150,6 +150,15 @@ def test_init_looks_at_the_pairs_and_says_what_it_noticed(folder: Path) -> None:
     assert '\n  features_column: ":tag:[b]"' in piped.stdout
 
 
+def test_a_file_without_tabs_is_not_ready_to_be_trained_on(folder: Path) -> None:
+    Path("words.csv").write_text("cat,k\ndog,d\n")
+    result = CliRunner().invoke(app, ["w.yaml", "--pairs", "words.csv"], catch_exceptions=False)
+    assert result.stderr.splitlines()[1:] == [
+        "noticed: no line has a tab between a source and a target",
+        "next: save words.csv with a tab between source and target",
+    ]
+
+
 def test_init_writes_a_configuration_for_data_that_it_cannot_look_at(folder: Path) -> None:
     Path("broken.tsv.gz").write_bytes(b"\x1f\x8bbroken")
     for option, name, why in (

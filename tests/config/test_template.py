@@ -63,6 +63,8 @@ def test_the_commands_to_type_next_name_the_file_and_its_run() -> None:
     head = commented_config(None, file="books/my book.yaml")
     assert "#   charseq train 'books/my book.yaml' " in head
     assert "#   charseq sample 'runs/my book' " in head
+    tagged = commented_config("p.tsv", "seq2seq", found={("data", "features_column"): 3})
+    assert '#   charseq sample runs/charseq "a source" --features TAGS ' in tagged
 
 
 def test_a_line_break_in_the_name_of_the_file_stays_out_of_the_comments(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ class PairDataConfig(Section):
     )
     unknown: Unknown = Field(
         "replace",
-        description="a source symbol that training lacks: refuse it, drop it, or read it as the "
-        "unknown symbol",
+        description="a source symbol that training lacks, in validation and `charseq eval`: refuse "
+        "it, drop it, or read it as the unknown symbol; `charseq sample` has its own --unknown",
     )
     errors: Literal["raise", "skip"] = Field(
         "raise",
