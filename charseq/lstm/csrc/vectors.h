@@ -172,7 +172,12 @@ template <typename Kind, int count> struct PowersOfTwo {
         for (int v = 0; v < count; v++) rest[v] = p[v] * r[v];
     }
     INLINE Vector power(int v) const { return scale[v] * rest[v] + scale[v]; }
-    INLINE Vector power_less_one(int v) const { return scale[v] * rest[v] + (scale[v] - 1); }
+    // Where it is e^-x, and where it is e^-2x
+    INLINE Vector sigmoid(int v) const { return 1 / (1 + power(v)); }
+    INLINE Vector tanh(int v) const {
+        const Vector less_one = scale[v] * rest[v] + (scale[v] - 1);
+        return -less_one / (2 + less_one);
+    }
 };
 
 constexpr float LogTwoE = 1.44269504088896341f; // log2(e)
@@ -197,7 +202,7 @@ template <typename Kind, int count> INLINE void tanh(typename Kind::Vector (&x)[
     } else {
         for (int v = 0; v < count; v++) x[v] *= -2 * LogTwoE;
         const PowersOfTwo<Kind, count> e(x);
-        for (int v = 0; v < count; v++) x[v] = -e.power_less_one(v) / (2 + e.power_less_one(v));
+        for (int v = 0; v < count; v++) x[v] = e.tanh(v);
     }
 }
 
@@ -210,8 +215,7 @@ template <typename Kind> INLINE void squash(typename Kind::Vector (&z)[4]) {
     } else {
         for (int v = 0; v < 4; v++) z[v] *= v == 2 ? -2 * LogTwoE : -LogTwoE;
         const PowersOfTwo<Kind, 4> e(z);
-        for (int v = 0; v < 4; v++)
-            z[v] = v == 2 ? -e.power_less_one(v) / (2 + e.power_less_one(v)) : 1 / (1 + e.power(v));
+        for (int v = 0; v < 4; v++) z[v] = v == 2 ? e.tanh(v) : e.sigmoid(v);
     }
 }
 
