@@ -14,7 +14,7 @@ from charseq.text.corpus import Corpus, Streams, load_corpus
 from charseq.text.pair_batches import PairBatches
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PairCorpus, load_pairs
-from charseq.text.splice import with_spliced
+from charseq.text.splice import training_batches
 from charseq.text.vocab import Vocab
 
 Model = LanguageModel | Seq2Seq
@@ -50,10 +50,7 @@ def make_batches(config: Config, data: Data) -> Streams | PairBatches:
             seed=windows.seed,
         )
     assert isinstance(data, PairCorpus)  # noqa: S101
-    settings, pairs = config.train, data.train
-    if settings.spliced_pairs:
-        pairs = with_spliced(pairs, data.vocab, settings.spliced_pairs, settings.seed)
-    return PairBatches(pairs, settings.batch_size, settings.seed)
+    return training_batches(data, config.train)
 
 
 def build_model(config: Config, vocab: AnyVocab) -> Model:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from charseq.config.schema.seq2seq import PairDataConfig, Seq2SeqConfig
-from charseq.text.pair_batches import PairBatches
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PARTS, Example, gather, load_pairs, no_pairs
 from charseq.text.rows import Mistakes, read_rows
-from charseq.text.splice import with_spliced
+from charseq.text.splice import training_batches
 from charseq.text.stats import RARE
 from charseq.text.symbols import count_symbols, split_symbols
 
@@ -146,10 +145,7 @@ def pair_stats(config: Seq2SeqConfig) -> PairStats:
         CharseqError: as ``load_pairs``.
     """
     corpus = load_pairs(config.data)
-    pairs, settings = corpus.train, config.train
-    if settings.spliced_pairs:
-        pairs = with_spliced(pairs, corpus.vocab, settings.spliced_pairs, settings.seed)
-    batches = PairBatches(pairs, settings.batch_size, settings.seed)
+    batches = training_batches(corpus, config.train)
     steps = batches.steps_per_epoch
     limits = (config.train.max_steps and config.train.max_steps / steps, config.train.max_epochs)
     return _stats(
@@ -161,7 +157,7 @@ def pair_stats(config: Seq2SeqConfig) -> PairStats:
         training=PairTrainingStats(
             source_size=corpus.vocab.source_size,
             target_size=corpus.vocab.target_size,
-            spliced_pairs=len(pairs) - len(corpus.train),
+            spliced_pairs=len(batches.pairs) - len(corpus.train),
             batch_size=config.train.batch_size,
             steps_per_epoch=steps,
             epochs=min((limit for limit in limits if limit is not None), default=None),

@@ -16,14 +16,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from charseq.config.schema.seq2seq import Seq2SeqTrainConfig
 from charseq.text.alignment import align
+from charseq.text.pair_batches import PairBatches
 from charseq.text.pair_vocab import PairVocab
-from charseq.text.pairs import Example, Pairs
+from charseq.text.pairs import Example, PairCorpus, Pairs
 from charseq.text.ragged import Int64s, Ragged
 
 TRIES = 1000  # draws in a row of what is there already, before all is taken for found
 
 Place = tuple[int, int, int]  # a row, how many symbols stand before the seam, in source and target
+
+
+def training_batches(corpus: PairCorpus, settings: Seq2SeqTrainConfig) -> PairBatches:
+    """The batches of a training: of its pairs, and of those that are spliced from them."""
+    pairs = corpus.train
+    if settings.spliced_pairs:
+        pairs = with_spliced(pairs, corpus.vocab, settings.spliced_pairs, settings.seed)
+    return PairBatches(pairs, settings.batch_size, settings.seed)
 
 
 def with_spliced(pairs: Pairs, vocab: PairVocab, count: int, seed: int) -> Pairs:
