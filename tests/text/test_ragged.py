@@ -43,7 +43,8 @@ def test_keeping_and_turning(rows: list[list[int]]) -> None:
 
 
 @given(pairs=st.lists(st.tuples(*[st.lists(st.integers(0, 9), max_size=4)] * 2), max_size=6))
-def test_side_by_side(pairs: list[tuple[list[int], list[int]]]) -> None:
+def test_side_by_side_and_one_above_the_other(pairs: list[tuple[list[int], list[int]]]) -> None:
     left = Ragged.from_rows([one for one, _ in pairs])
     right = Ragged.from_rows([other for _, other in pairs])
     assert as_lists(left.beside(right)) == [one + other for one, other in pairs]
+    assert as_lists(left.above(right)) == as_lists(left) + as_lists(right)
