@@ -113,7 +113,8 @@ template <typename Kind> struct WeightGradient {
     using Part = typename Kind::Part;
     using Vector = typename Kind::Vector;
     static constexpr Size Lanes = Kind::Lanes, Wide = Columns * Lanes, Pair = Kind::Pair;
-    static constexpr Size Deep = 512; // terms at a time
+    static constexpr Size Deep = 512; // terms brought into order at a time,
+    static constexpr Size Sum = 256;  // and of them summed in one go
     static constexpr Size Tile = Rows * Deep + Lanes * Pair; // memory of a tile, with room behind it
 
     Size rows, stride, inputs;
@@ -154,14 +155,16 @@ template <typename Kind> struct WeightGradient {
                                by_id.at + column, width);
                 for (Size t = 0; t < tiles; t++) {
                     const Size height = inputs - t * Rows < Rows ? inputs - t * Rows : Rows;
-                    const Part *a[Rows];
                     Real *to[Rows];
-                    for (Size r = 0; r < height; r++) {
-                        a[r] = left.at + t * Tile + r * Pair;
-                        to[r] = product.at + (t * Rows + r) * width + column;
+                    for (Size r = 0; r < height; r++) to[r] = product.at + (t * Rows + r) * width + column;
+                    for (Size at = 0; at < count; at += Sum) {
+                        const Size deep = count - at < Sum ? count - at : Sum;
+                        const Part *a[Rows];
+                        for (Size r = 0; r < height; r++) a[r] = left.at + t * Tile + at * Rows + r * Pair;
+                        tile_of<Kind>(height, int(some / Lanes))(
+                            round_up(deep, Pair), a, Rows * Pair, right.at + at * some, to,
+                            k + at ? (const Real *const *)to : nullptr, nullptr);
                     }
-                    tile_of<Kind>(height, int(some / Lanes))(round_up(count, Pair), a, Rows * Pair, right.at,
-                                                             to, k ? (const Real *const *)to : nullptr, nullptr);
                 }
             }
         }

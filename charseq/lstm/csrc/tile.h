@@ -2,7 +2,8 @@
 //
 // Packed weights are panels of up to four vectors. In a panel the numbers of each k stand together;
 // of bfloat16 those of k and k + 1 alternate, as the instruction wants them. A sum is taken in the
-// order of k, so a row comes out the same to the bit whatever rows stand beside it.
+// order of k, so a row comes out the same to the bit whatever rows stand beside it; of many terms in
+// blocks, each begun at zero, since rounding errors grow with the length of what is summed in one go.
 #pragma once
 
 #include "vectors.h"
@@ -12,7 +13,7 @@ using TileFunction = void (*)(Size, const typename Kind::Part *const *, Size, co
                               typename Kind::Real *const *, const typename Kind::Real *const *,
                               const typename Kind::Part *);
 
-// sums[r] = from[r] + a[r] · b over `depth` terms, `from` may be `sums`, or null for zeros. What one
+// sums[r] = a[r] · b + from[r] over `depth` terms, `from` may be `sums`, or null for zeros. What one
 // instruction takes of a[r] stands `step` apart. Where `fetches`, two vectors of `next` for each
 // instruction's terms are brought near for later.
 template <typename Kind, int rows, int columns, bool fetches = false>
@@ -24,9 +25,11 @@ void tile(Size depth, const typename Kind::Part *const *a, Size step, const type
     const typename Kind::Part *row[rows];
     for (int r = 0; r < rows; r++) {
         row[r] = a[r];
-        for (int v = 0; v < columns && sums != from; v++) __builtin_prefetch(sums[r] + v * Kind::Lanes, 1);
-        for (int v = 0; v < columns; v++)
-            sum[r][v] = from ? Kind::load(from[r] + v * Kind::Lanes) : Vector{};
+        for (int v = 0; v < columns; v++) {
+            sum[r][v] = Vector{};
+            __builtin_prefetch(sums[r] + v * Kind::Lanes, 1);
+            if (from && from != sums) __builtin_prefetch(from[r] + v * Kind::Lanes);
+        }
     }
     for (Size k = 0, at = 0; k < depth; k += Kind::Pair, at += step) {
         decltype(Kind::load_weights(b)) weights[columns];
@@ -44,7 +47,10 @@ void tile(Size depth, const typename Kind::Part *const *a, Size step, const type
         }
     }
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < columns; v++) Kind::store(sums[r] + v * Kind::Lanes, sum[r][v]);
+        for (int v = 0; v < columns; v++) {
+            if (from) sum[r][v] += Kind::load(from[r] + v * Kind::Lanes);
+            Kind::store(sums[r] + v * Kind::Lanes, sum[r][v]);
+        }
 }
 
 template <typename Kind, int rows> TileFunction<Kind> tile_of(int columns, bool fetches) {
