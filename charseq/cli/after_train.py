@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +35,13 @@ def show_result(console: "Console", run: Path) -> None:
         more = [["sample", *source], ["eval", "--errors", "5"]]
         if trained.config.model.attention != "none":
             more.insert(1, ["sample", "--attention", *source])
-    commands = [command_line(name, str(run), *rest) for name, *rest in more]
-    console.print("\nnext:", *commands, sep="\n  ", markup=False, soft_wrap=True)
+    show_next(console, [[name, str(run), *rest] for name, *rest in more])
+
+
+def show_next(console: "Console", commands: Iterable[Sequence[str]]) -> None:
+    """What to type next, by the arguments of each command."""
+    lines = [command_line(*arguments) for arguments in commands]
+    console.print("\nnext:", *lines, sep="\n  ", markup=False, soft_wrap=True)
 
 
 def _show_text(console: "Console", trained: "TrainedLanguageModel") -> None:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ def show_report(folder: Path, by: "By", plot: str | None, *, as_json: bool) -> N
             curve(LETTERS[i], one.evaluated[0][0], measure, by, i) for i, one in enumerate(best)
         ]
         show.show_curves(show.screen(), curves, measure, by, [one.name for one in best])
+        if best and all(run.ended for run in runs):
+            _show_next(best)
     if plot:
         every = [curve("", run, measure, by, i) for i, s in enumerate(settings) for run in s.runs]
         show.draw_file(plot, every, [one.name for one in settings], measure, by)
@@ -95,6 +98,21 @@ def _show_table(settings: Sequence["Setting"], by_measure: str) -> None:
     what = "mean ± standard deviation over seeds" if several else "one seed"
     console.print(f"\nbest validation values, {what}", style="dim")
     console.print(table)
+
+
+def _show_next(best: Sequence["Setting"]) -> None:
+    """Commands with the best run, with the other seeds of its settings, and with the next best."""
+    from charseq.cli import runs_tables as show
+    from charseq.cli.after_train import show_next
+
+    first = best[0].runs[0].config
+    run, *seeds = [str(run.path) for run, _ in best[0].evaluated]
+    commands = [["eval", run]]
+    if seeds and first and first.task == "seq2seq":  # texts have no ensembles
+        commands.append(["eval", run, *chain.from_iterable(("--ensemble", one) for one in seeds)])
+    if len(best) > 1:
+        commands.append(["runs", "compare", run, str(best[1].evaluated[0][0].path)])
+    show_next(show.screen(), commands)
 
 
 def _measures(settings: Sequence["Setting"], first: str) -> list[str]:

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +36,7 @@ Arrays = dict[str, NDArray[Any]]
 FORMAT_VERSION = 1
 WEIGHTS = "model."  # the prefix of the weights; other tensors are the training's
 AVERAGE = "average."  # that of the averaged weights, beside those still in training
+MOST_RUNS = 8  # that a message lists
 
 
 class CheckpointError(CharseqError):
@@ -158,10 +160,25 @@ def _opened(path: Path, name: str) -> Iterator[Any]:
         with safe_open(path, framework="np") as file:
             yield file
     except FileNotFoundError:
-        raise CheckpointError(f"{name}: there is no such checkpoint") from None
+        raise CheckpointError(f"{name}: there is no such checkpoint{_similar(path)}") from None
     except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
         # The last two: numpy does not have the type of a tensor, bfloat16 for example.
         raise CheckpointError(f"{name}: not a checkpoint of charseq ({error})") from None
+
+
+def _similar(path: Path) -> str:
+    """What may have been meant by a path where nothing is: one like it, or any run beside it."""
+    if not path.parent.exists():
+        return _similar(path.parent)
+    runs = sorted(file.parent.name for file in path.parent.glob("*/last.safetensors"))
+    files = [file.name for file in path.parent.glob("*.safetensors")]
+    if near := get_close_matches(path.name, runs + files, 1):
+        return f" (did you mean '{escape(str(path.with_name(near[0])))}'?)"
+    if not runs:
+        return ""
+    listed = ", ".join(escape(run) for run in runs[:MOST_RUNS])
+    more = f" and {len(runs) - MOST_RUNS:,} more" if len(runs) > MOST_RUNS else ""
+    return f"; {escape(str(path.parent))} holds {listed}{more}"
 
 
 def _header(name: str, text: str) -> dict[str, Any]:

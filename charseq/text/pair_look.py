@@ -172,6 +172,7 @@ def look(lines: FirstLines) -> list[Notice]:
             notices.append(_notice(why, {("data", f"{side}_separator"): " "}))
     if lines.whole:
         notices += _few(rows, source, target)
+    notices += _without_tab(lines.cells)
     return notices
 
 
@@ -259,6 +260,17 @@ def _spaced(cells: Sequence[str]) -> bool:
 
 def _closed(counts: Counter[str]) -> bool:
     return counts.total() >= OFTEN * len(counts) > 0
+
+
+def _without_tab(cells: Sequence[Row]) -> Iterator[Notice]:
+    """Where a training would stop; what is wrong besides it says itself, of every line."""
+    without = [number for number, row in enumerate(cells, 1) if len(row) == 1]
+    if without:
+        others = f" and {len(without) - 1:,} more" if len(without) > 1 else ""
+        what = "no tab between a source and a target" if cells[without[0] - 1][0] else "empty"
+        yield Notice(
+            f"line {without[0]:,}{others}: {what}; mend what is wrong, or set data.errors: skip", {}
+        )
 
 
 def _few(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:

@@ -132,6 +132,28 @@ def test_every_flipped_bit_and_every_truncation_is_refused(
     read_checkpoint(path)
 
 
+def test_a_path_where_nothing_is_says_what_may_have_been_meant(tmp_path: Path) -> None:
+    def missing(path: Path) -> str:
+        with pytest.raises(CheckpointError) as caught:
+            read_checkpoint(path)
+        return str(caught.value).replace(f"{tmp_path}/", "")
+
+    nothing = "there is no such checkpoint"
+    assert missing(tmp_path / "dates") == f"dates: {nothing}"
+    for number in range(9):
+        (tmp_path / f"sums-{number}").mkdir()
+        (tmp_path / f"sums-{number}" / "last.safetensors").touch()
+    listed = ", ".join(f"sums-{number}" for number in range(8))
+    assert missing(tmp_path / "dates") == f"dates: {nothing}; {tmp_path} holds {listed} and 1 more"
+    assert missing(tmp_path / "sum-4") == f"sum-4: {nothing} (did you mean 'sums-4'?)"
+    best = "sum-4/best.safetensors"
+    assert missing(tmp_path / best) == f"{best}: {nothing} (did you mean 'sums-4'?)"
+    near = "sums-4/lost.safetensors"
+    assert (
+        missing(tmp_path / near) == f"{near}: {nothing} (did you mean 'sums-4/last.safetensors'?)"
+    )
+
+
 def test_other_files_are_named_for_what_they_are(checkpoint: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     with pytest.raises(CheckpointError, match="there is no such checkpoint"):

@@ -151,10 +151,11 @@ def test_spaces_between_anything_else(targets: list[str]) -> None:
 )
 def test_few_pairs_are_trained_on_as_so_few_have_been(pairs: int, config: str | None) -> None:
     cells = [["lemma", "form"], *([str(number), f"{number}ed"] for number in range(pairs)), [""]]
-    seen = [notice.seen for notice in look(FirstLines(cells, True))][1:]
+    _, *seen, empty = [notice.seen for notice in look(FirstLines(cells, True))]
+    assert empty.startswith(f"line {pairs + 2:,}: empty; mend")
     assert len(seen) == (config is not None)
     assert all(line.startswith(f"{pairs:,} pairs, ") and str(config) in line for line in seen)
-    assert len(look(FirstLines(cells, False))) == 1  # there are more of them
+    assert len(look(FirstLines(cells, False))) == 2  # there are more of them
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.config)
@@ -231,6 +232,18 @@ def test_files_at_which_nobody_can_look(tmp_path: Path) -> None:
 def test_lines_without_a_tab_say_so() -> None:
     (notice,) = look(FirstLines([["a,b"], ["c,d"]], True))
     assert notice == ("no line has a tab between a source and a target", {})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "seen"),
+    [([7], "line 8: no tab between"), ([2, 5, 7], "line 3 and 2 more: no tab between"), ([], "")],
+)
+def test_single_lines_without_a_tab_are_named(wrong: list[int], seen: str) -> None:
+    cells = [["a"] if i in wrong else [f"a{i}", f"b{i}"] for i in range(9)]
+    said = [notice.seen for notice in look(FirstLines(cells, True)) if "no tab" in notice.seen]
+    assert [line.startswith(seen) and line.endswith("data.errors: skip") for line in said] == (
+        [True] if seen else []
+    )
 
 
 @given(st.lists(st.lists(st.text(max_size=5), min_size=1, max_size=4), min_size=1, max_size=30))
