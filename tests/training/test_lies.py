@@ -10,10 +10,7 @@ from small_runs import run, settings
 from charseq.errors import CharseqError
 from charseq.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.mark.parametrize(
