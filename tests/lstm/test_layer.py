@@ -1,6 +1,5 @@
 """Rungs 1, 2, 4 and 5 of the ladder of proofs: the LSTM against torch.nn.LSTM and autograd."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,16 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from whole_lstm import DERIVED, EVERY, all_gradients, inputs, make
 
 from charseq.errors import CharseqError
 from charseq.lstm.layer import LSTM
 from charseq.lstm.reference import lstm as reference_lstm
 
 Run = tuple[Tensor, Tensor, Tensor]
-
-FUSED = pytest.param("fused", marks=pytest.mark.kernel)
-DERIVED = ["manual", FUSED]  # with a backward pass that autograd has not made
-EVERY = ["reference", "torch", *DERIVED]
 
 
 def library_twin(ours: LSTM, **kwargs: Any) -> torch.nn.LSTM:
@@ -47,44 +43,6 @@ def run_library(twin: torch.nn.LSTM, x: Tensor, state: Any, lengths: Tensor | No
     packed_output, (h, c) = twin(packed, state)
     output, _ = torch.nn.utils.rnn.pad_packed_sequence(packed_output, total_length=len(x))
     return output, h, c
-
-
-def inputs(lstm: LSTM, steps: int, batch: int, seed: int = 0) -> tuple[Tensor, Any]:
-    generator = torch.Generator().manual_seed(seed)
-    like = lstm.get_parameter("weight_hh_l0")
-    shape = (lstm.num_layers * (2 if lstm.bidirectional else 1), batch, lstm.hidden_size)
-
-    def draw(*size: int) -> Tensor:
-        return torch.randn(*size, generator=generator, dtype=torch.float64).to(like.dtype)
-
-    return draw(steps, batch, lstm.input_size), (draw(*shape), draw(*shape))
-
-
-def all_gradients(lstm: LSTM, x: Tensor, state: Any, lengths: Tensor | None) -> dict[str, Tensor]:
-    """Every gradient, under a random gradient on the outputs and on the final state."""
-    leaves = {"h_0": state[0].clone(), "c_0": state[1].clone()}
-    if x.is_floating_point():
-        leaves["x"] = x.clone()
-    for leaf in leaves.values():
-        leaf.requires_grad_()
-    output, final = lstm(leaves.get("x", x), (leaves["h_0"], leaves["c_0"]), lengths)
-    generator = torch.Generator().manual_seed(99)
-    results = (output, *final)
-    loss = sum(
-        (torch.randn(r.shape, generator=generator, dtype=torch.float64).to(r.dtype) * r).sum()
-        for r in results
-    )
-    wanted = leaves | dict(lstm.named_parameters())
-    assert isinstance(loss, Tensor)
-    return dict(zip(wanted, torch.autograd.grad(loss, list(wanted.values())), strict=True))
-
-
-def make(backend: str, bidirectional: bool = False, layers: int = 2, **kwargs: Any) -> LSTM:
-    torch.manual_seed(7)
-    lstm = LSTM(
-        5, 4, layers, bidirectional=bidirectional, backend=backend, forget_bias=0.5, **kwargs
-    )
-    return lstm.double()
 
 
 shapes = st.tuples(st.integers(1, 7), st.integers(1, 4), st.integers(1, 3), st.booleans())
@@ -258,111 +216,6 @@ def test_the_forget_gate_starts_open() -> None:
     assert lstm.get_parameter("weight_hh_l1").abs().max() <= 0.5
 
 
-@pytest.fixture
-def dropped() -> Iterator[Tensor]:
-    """What layer 2 sees of a first layer whose output is constant, under dropout 0.5."""
-    seen: list[Tensor] = []
-    torch.manual_seed(0)
-    lstm = LSTM(3, 64, 2, dropout=0.5, locked_dropout=True, backend="manual")
-    from charseq.lstm import layer
-
-    real = layer.BACKENDS["manual"]
-
-    def spy(x: Tensor, *rest: Any, **options: Any) -> Any:
-        seen.append(x)
-        return real(x, *rest, **options)
-
-    layer.BACKENDS["manual"] = spy
-    try:
-        lstm(torch.zeros(9, 2, dtype=torch.int64))
-        yield seen[1]
-    finally:
-        layer.BACKENDS["manual"] = real
-
-
-def test_locked_dropout_drops_the_same_units_at_every_time_step(dropped: Tensor) -> None:
-    kept = dropped != 0
-    assert (kept == kept[0]).all()
-    assert 0.3 < kept[0].float().mean() < 0.7
-    assert not (kept[0, 0] == kept[0, 1]).all()  # each sequence has its own mask
-
-
-@pytest.mark.parametrize("backend", EVERY)
-def test_weight_drop_is_one_mask_a_call_on_every_recurrent_matrix(backend: str) -> None:
-    """A call in training is one in evaluation with the drawn weights, at all time steps."""
-    torch.manual_seed(0)
-    lstm = LSTM(3, 30, 2, bidirectional=True, weight_drop=0.25, backend=backend)
-    ids = torch.randint(3, (6, 2))
-    torch.manual_seed(1)
-    drawn = lstm.draw_weights()
-    torch.manual_seed(1)
-    output, state = lstm(ids)
-    twin = LSTM(3, 30, 2, bidirectional=True, backend=backend)
-    twin.load_state_dict(lstm.state_dict())
-    suffixes = ["l0", "l0_reverse", "l1", "l1_reverse"]
-    for name, (w_ih, w_hh, bias) in zip(suffixes, drawn, strict=True):
-        whole = lstm.get_parameter(f"weight_hh_{name}")
-        dropped = w_hh == 0
-        assert dropped.double().mean().item() == pytest.approx(0.25, abs=0.03)
-        torch.testing.assert_close(w_hh[~dropped], whole[~dropped] / 0.75)
-        assert w_ih is lstm.get_parameter(f"weight_ih_{name}")
-        assert bias is lstm.get_parameter(f"bias_ih_{name}")
-        with torch.no_grad():
-            twin.get_parameter(f"weight_hh_{name}").copy_(w_hh)
-    torch.testing.assert_close((output, state), twin(ids))
-    lstm.eval()
-    assert all(
-        torch.equal(w, lstm.get_parameter(f"weight_hh_{name}"))
-        for name, (_, w, _) in zip(suffixes, lstm.draw_weights(), strict=True)
-    )
-
-
-@pytest.mark.parametrize("backend", EVERY)
-def test_the_gradient_reaches_only_the_weights_that_were_kept(backend: str) -> None:
-    lstm = make(backend, layers=1, weight_drop=0.5)
-    drawn = []
-    real = lstm.draw_weights
-
-    def spy() -> Any:
-        drawn.append(real())
-        return drawn[-1]
-
-    lstm.draw_weights = spy  # type: ignore[method-assign]
-    x, state = inputs(lstm, 6, 3)
-    gradient = all_gradients(lstm, x, state, None)["weight_hh_l0"]
-    assert len(drawn) == 1
-    kept = drawn[0][0][1] != 0
-    assert 0 < kept.sum() < kept.numel()
-    assert torch.equal(gradient != 0, kept)
-
-
-@pytest.mark.parametrize("backend", EVERY)
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_input_dropout_of_ids_is_that_of_their_one_hot_vectors(
-    backend: str, bidirectional: bool
-) -> None:
-    """Dropped symbols are rows of zeros, the others rows of 1 / (1 - p): outputs and gradients."""
-    lstm = make(backend, bidirectional, layers=2, input_dropout=0.4)
-    plain = make(backend, bidirectional, layers=2)
-    ids = torch.randint(5, (20, 3), generator=torch.Generator().manual_seed(1))
-    _, state = inputs(lstm, 20, 3)
-    lengths = torch.tensor([20, 1, 13])
-    torch.manual_seed(5)
-    dropped = lstm.drop_input(ids, lstm.draw_weights())[0] == 5
-    assert 0.2 < dropped.double().mean() < 0.6
-    one_hot = torch.nn.functional.one_hot(ids, 5).double()
-    one_hot = torch.where(dropped[:, :, None], 0.0, one_hot / 0.6)
-    torch.manual_seed(5)
-    torch.testing.assert_close(lstm(ids, state, lengths), plain(one_hot, state, lengths))
-    torch.manual_seed(5)
-    found = all_gradients(lstm, ids, state, lengths)
-    wanted = all_gradients(plain, one_hot, state, lengths)
-    for name, gradient in found.items():
-        torch.testing.assert_close(gradient, wanted[name], rtol=1e-11, atol=1e-12, msg=name)
-    lstm.eval()
-    assert torch.equal(lstm(ids, state)[0], plain(ids, state)[0])
-
-
 @pytest.mark.kernel("avx512_bf16")
 def test_products_are_of_bfloat16_in_training_and_only_there() -> None:
     torch.manual_seed(0)
@@ -378,15 +231,6 @@ def test_products_are_of_bfloat16_in_training_and_only_there() -> None:
     lstm.train()
     lstm.backend = "manual"  # has no such products
     torch.testing.assert_close(lstm(x, state)[0], exact, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("locked", [False, True])
-def test_input_dropout_of_features_may_be_locked_in_time(locked: bool) -> None:
-    lstm = LSTM(50, 4, input_dropout=0.5, locked_dropout=locked)
-    x, weights = lstm.drop_input(torch.ones(9, 4, 50), lstm.draw_weights())
-    assert weights[0][0] is lstm.get_parameter("weight_ih_l0")
-    assert set(x.flatten().tolist()) == {0.0, 2.0}
-    assert bool((x == x[:1]).all()) == locked
 
 
 @pytest.mark.parametrize(
