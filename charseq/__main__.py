@@ -1,6 +1,17 @@
-"""``python -m charseq`` is ``charseq``."""
+"""The entry point: ``charseq``, and ``python -m charseq``."""
 
-from charseq.cli.app import main
+import sys
+
+
+def main() -> None:
+    """Run a command; Ctrl-C ends it without a word, also while it is still being imported."""
+    try:
+        from charseq.cli.app import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

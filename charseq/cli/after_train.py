@@ -1,10 +1,10 @@
 """What ``charseq train`` shows when it is done: what the model can do, and what to type next."""
 
+import random
 import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,10 @@ def _show_text(console: "Console", trained: "TrainedLanguageModel") -> None:
 
 
 def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Example]":
-    """Convert some sources that were not trained on; gives them."""
+    """Convert some sources, of the validation pairs where there are any; gives them.
+
+    Not of the test's: who looks at those while settings are chosen, chooses by them.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -67,10 +70,13 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
     from charseq.text.symbols import TAG_SEPARATOR
 
     corpus = load_pairs(trained.config.data, trained.vocab)
-    pairs = next((part for part in (corpus.test, corpus.valid) if len(part)), corpus.train)
-    examples = list(islice(pairs.examples, 0, None, max(1, len(pairs.examples) // SHOWN)))[:SHOWN]
-    seen = "" if pairs is not corpus.train else " (of the training pairs: there are no others)"
-    console.print(f"\nsome conversions{seen}:", style="dim")
+    pairs = corpus.valid if len(corpus.valid) else corpus.train
+    known = "" if pairs is corpus.valid else ", which are trained on: none are held back"
+    # Drawn, as every so many would all have the same tags where a file goes through them in turn
+    chosen = random.Random(0).sample(pairs.examples, min(SHOWN, len(pairs.examples)))  # noqa: S311
+    examples = sorted(chosen, key=lambda example: example.source)
+    part = "validation" if pairs is corpus.valid else "training"
+    console.print(f"\nsome conversions, of the {part} pairs{known}:", style="dim", soft_wrap=True)
     grid = Table.grid(padding=(0, 2))
     conversions = trained.convert(
         [(example.source, example.features) for example in examples], unknown="replace"

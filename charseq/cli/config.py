@@ -12,6 +12,7 @@ from charseq.errors import CharseqError, ConfigError
 
 if TYPE_CHECKING:
     from charseq.config import Config
+    from charseq.config.schema.seq2seq import PairDataConfig
 
 config_app = typer.Typer(
     help="Show or check a configuration, or print its JSON Schema.\n\n"
@@ -42,7 +43,8 @@ def show(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fals
 def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Find every mistake in a configuration; the exit code is 2 if there is one.
 
-    The files that it names have to be there, those of pairs with the columns that it names.
+    The files that it names have to be there. Those of pairs are read to their ends, as by a
+    training, once every dataset:NAME among them has been fetched.
 
     Example: charseq config check charseq.yaml
     """
@@ -86,8 +88,10 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
     from charseq.text.characters import escape
     from charseq.text.datasets import PREFIX, find_files
     from charseq.text.pair_look import first_lines, missing_columns
+    from charseq.text.pairs import load_pairs
     from charseq.text.read import expand, look
 
+    found = False
     for key in ("text", "valid_text", "test_text", "train", "valid", "test"):
         name = getattr(config.data, key, None)
         if name is None:
@@ -98,11 +102,18 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
                 find_files(name.removeprefix(PREFIX))
             elif isinstance(config.data, PairDataConfig):
                 for setting, why in missing_columns(first_lines(path), config.data):
+                    found = True
                     yield f"data.{setting}", f"{escape(name)}: {why}"
             else:
                 look(path, config.data.errors)
         except CharseqError as error:
+            found = True
             yield f"data.{key}", str(error)
+    if isinstance(config.data, PairDataConfig) and not found and _are_here(config.data):
+        try:
+            load_pairs(config.data)
+        except CharseqError as error:
+            yield from (("data.train", line) for line in str(error).splitlines())
     if config.train.init_from is not None:
         from charseq.models.init_from import read_origin
 
@@ -110,6 +121,19 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
             read_origin(config.train.init_from, config)
         except CharseqError as error:
             yield "train.init_from", str(error).removeprefix("train.init_from: ")
+
+
+def _are_here(data: "PairDataConfig") -> bool:
+    """Whether every named set has been fetched."""
+    from charseq.text.datasets import source_path
+
+    try:
+        for name in (data.train, data.valid, data.test):
+            if name is not None:
+                source_path(name)
+    except CharseqError:
+        return False
+    return True
 
 
 def _place(file: Path, overrides: Sequence[str], key: str) -> str:

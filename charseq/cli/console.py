@@ -113,6 +113,12 @@ class TrainingDisplay:
             f" {event.steps_per_epoch:,} steps an epoch",
             style="dim",
         )
+        if event.seen:
+            self._print(
+                f"{event.seen:,} of the sources to validate are trained on too: what is measured"
+                " on them says little of new ones",
+                style="yellow",
+            )
         if event.taken:
             self._taken(event.taken)
         for said in (event.notice, event.hint):

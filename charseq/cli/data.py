@@ -1,6 +1,5 @@
 """``charseq data stats | list | get | make``: look at data, fetch named sets, make pairs."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ import typer
 from charseq.cli.data_make import make_app
 from charseq.cli.data_stats import stats
 from charseq.cli.options import AsJson
+from charseq.cli.pipes import print_json
 
 if TYPE_CHECKING:
     from charseq.text.datasets import Dataset
@@ -42,7 +42,7 @@ def list_datasets(as_json: AsJson = False) -> None:
     if not as_json:
         _show_datasets(found)
         return
-    _print_json(
+    print_json(
         [
             {
                 "name": dataset.name,
@@ -116,7 +116,7 @@ def get(
         {"path": str(path), "size": path.stat().st_size, "sha256": file_sha256(path)}
         for path in paths
     ]
-    _print_json({"name": name, "path": str(shown), "files": files})
+    print_json({"name": name, "path": str(shown), "files": files})
 
 
 def _show_datasets(found: Sequence[tuple["Dataset", Sequence[Path | None]]]) -> None:
@@ -156,8 +156,3 @@ def _show_datasets(found: Sequence[tuple["Dataset", Sequence[Path | None]]]) -> 
         "\ncharseq data get NAME fetches one; a configuration names it dataset:NAME, or "
         "dataset:NAME/FILE where there are several files; --json shows URL and sha256 of each"
     )
-
-
-def _print_json(value: object) -> None:
-    # ASCII alone: a text may hold characters that a terminal obeys.
-    typer.echo(json.dumps(value, indent=2))

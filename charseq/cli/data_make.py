@@ -1,6 +1,5 @@
 """``charseq data make dates | addition | reverse | numbers``: made pairs."""
 
-import json
 import shlex
 import string
 from collections.abc import Callable, Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.cli.pipes import print_json
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def _make(
     unseen = unseen_targets(parts)
     if as_json:
         report = {"out": str(out), **counts, "test_targets_unseen": unseen}
-        typer.echo(json.dumps(report, indent=2))
+        print_json(report)
         return
     for name, count in counts.items():
         typer.echo(f"{escape(str(out / name))}.tsv  {count:,} rows")

@@ -1,12 +1,12 @@
 """``charseq data stats``: look at a text, or at pairs, before hours are spent on them."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.cli.pipes import print_json
 from charseq.cli.stats_tables import show_counts, show_facts, some
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def stats(
     else:
         found = pair_stats(config)
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
     else:
         show_pairs(console, found)
 
@@ -83,7 +83,7 @@ def _text(console: "Console", source: str, config: "LMConfig | None", *, as_json
         _show_text(console, text)
     training = training_stats(config) if config else None
     if as_json:
-        _print_json({**text.to_json(), "training": training and asdict(training)})
+        print_json({**text.to_json(), "training": training and asdict(training)})
     elif training:
         _show_training(console, training)
 
@@ -134,8 +134,3 @@ def _show_training(console: "Console", training: "TrainingStats") -> None:
             else f"at most {training.epochs:.3g} epochs",
         },
     )
-
-
-def _print_json(value: object) -> None:
-    # ASCII alone: a text may hold characters that a terminal obeys.
-    typer.echo(json.dumps(value, indent=2))

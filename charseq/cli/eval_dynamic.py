@@ -1,15 +1,12 @@
 """``charseq eval --dynamic``: a language model that learns from the text that it has foreseen."""
 
-import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 from charseq.cli import eval_options
 from charseq.cli.console import show_facts
 from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
-from charseq.cli.pipes import progress_bar, refuse_options, show_note
+from charseq.cli.pipes import print_json, progress_bar, refuse_options, show_note
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 
@@ -122,7 +119,7 @@ def _report(
             "checkpoint": str(trained.path),
             "step": trained.step,
         }
-        typer.echo(json.dumps(report, indent=2))  # ASCII: harmless to a terminal
+        print_json(report)
         return
     from rich.console import Console
     from rich.table import Table

@@ -1,15 +1,12 @@
 """``charseq eval --novelty``: how much of what a language model writes it has learned by heart."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import typer
-
 from charseq.cli.console import show_facts
 from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
-from charseq.cli.pipes import progress_bar, refuse_options
+from charseq.cli.pipes import print_json, progress_bar, refuse_options
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 
@@ -120,7 +117,7 @@ def _report(
             "checkpoint": str(trained.path),
             "step": trained.step,
         }
-        typer.echo(json.dumps(report, indent=2))  # ASCII: harmless to a terminal
+        print_json(report)
         return
     from rich.console import Console
 

@@ -1,16 +1,13 @@
 """``charseq eval`` of a model of pairs: how often it is right, and where it is wrong."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from charseq.cli.console import show_facts
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.eval_errors import show_errors, worst
-from charseq.cli.pipes import MANY, STANDARD_INPUT, progress_bar, show_note, whole_file
+from charseq.cli.pipes import MANY, STANDARD_INPUT, print_json, progress_bar, show_note, whole_file
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 from charseq.text.rows import WrongLinesError
@@ -70,7 +67,7 @@ def evaluate_pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
         report["skipped"] = skipped
         if found is not None:
             report["calibration"] = found.to_json()
-        typer.echo(json.dumps(report, indent=2))  # ASCII: harmless to a terminal
+        print_json(report)
         return
     from rich.console import Console
 

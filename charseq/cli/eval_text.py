@@ -1,6 +1,5 @@
 """``charseq eval`` of a language model: how well it foresees a text."""
 
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,7 +8,7 @@ import typer
 
 from charseq.cli.console import show_facts
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
-from charseq.cli.pipes import STANDARD_INPUT, progress_bar, read_text
+from charseq.cli.pipes import STANDARD_INPUT, print_json, progress_bar, read_text
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def evaluate_text(trained: "TrainedLanguageModel", request: TextRequest) -> None
         report = _as_json(trained, score, request.window, costs)
         if found is not None:
             report["calibration"] = found.to_json()
-        typer.echo(json.dumps(report, indent=2))
+        print_json(report)
         return
     console = Console(highlight=False)
     if costs is not None:

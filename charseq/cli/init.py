@@ -88,7 +88,8 @@ def init(
     console.print(f"wrote [bold]{escape(str(file))}[/] and {SCHEMA_FILE}", soft_wrap=True)
     console.print(noticed, end="", soft_wrap=True)
     if missing:
-        console.print(Text(f"note: {missing}", style="yellow"), soft_wrap=True)
+        again = "; when it is right, do this again with --force, as some settings depend on it"
+        console.print(Text(f"note: {missing}{again}", style="yellow"), soft_wrap=True)
     step = f"[bold]charseq train {escape(str(file))}[/]"
     if NO_TAB in notes:
         step = f"save {escape(source)} with a tab between source and target"

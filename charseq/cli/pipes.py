@@ -1,5 +1,6 @@
 """Text into a command and out of it: files, standard input, control characters, Ctrl-C."""
 
+import json
 import os
 import sys
 import unicodedata
@@ -144,6 +145,18 @@ def harmless(text: str) -> str:
         else character
         for character in text
     )
+
+
+def json_text(value: object, indent: int | None = 2) -> str:
+    """JSON that can be read in any alphabet; in ASCII where a terminal could obey some of it."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    plain = all(line.isprintable() for line in text.split("\n"))
+    return text if plain else json.dumps(value, indent=indent)
+
+
+def print_json(value: object) -> None:
+    """On standard output, UTF-8 in any locale."""
+    typer.echo(json_text(value).encode())
 
 
 def refuse_options(given: Mapping[str, object], why: str) -> None:

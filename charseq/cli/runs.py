@@ -1,6 +1,5 @@
 """``charseq runs [DIR]``: what was trained there, and what it gave."""
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -9,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from charseq.cli.options import AsJson
+from charseq.cli.pipes import print_json
 from charseq.cli.runs_compare import compare
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def list_runs(
     elif sort is Order.BEST:
         found.sort(key=lambda run: (run.config.task if run.config else "~", run.rank))
     if as_json:
-        typer.echo(json.dumps([runs_tables.as_json(run) for run in found], indent=2))
+        print_json([runs_tables.as_json(run) for run in found])
         return
     if not found:
         typer.echo(f"{folder}: no runs in it")

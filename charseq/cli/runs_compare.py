@@ -1,6 +1,5 @@
 """``charseq runs compare A B …``: what differs between runs, and what it did."""
 
-import json
 import string
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charseq.cli.options import AsJson, Axis, CurvesBy, Plot
+from charseq.cli.pipes import print_json
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def compare(
             }
             for run, one, c in zip(found, settings, curves, strict=True)
         ]
-        typer.echo(json.dumps({"measure": measure, "by": by.value, "runs": records}, indent=2))
+        print_json({"measure": measure, "by": by.value, "runs": records})
     else:
         console = show.screen()
         _show(console, found, settings, keys)

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charseq.cli.pipes import Wrong, show_note
@@ -21,6 +22,13 @@ def named(sources: list[str]) -> Iterator[tuple[str, str]]:
     """Arguments as lines: where each stands, for what is wrong with it, and the source."""
     for number, source in enumerate(sources, 1):
         yield "the source" if len(sources) == 1 else f"source {number}", source
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # too long for a name
+        return False
 
 
 @dataclass
@@ -50,6 +58,9 @@ class SourceReader:
             try:
                 source = self._source(where, line)
             except CharseqError as error:
+                if self.request.input_file is None and _is_file(line):
+                    hint = f"`--input {line}` converts the lines of that file"
+                    error = CharseqError(f"{error}; {hint}")
                 wrong(error)
             else:
                 self.count += 1
@@ -80,11 +91,19 @@ class SourceReader:
             )
         if len(cells) > 1:
             what = f"{len(cells) + 1} columns; a source and its tags are two"
-            raise CharseqError(f"{where}: has {what}")
+            raise CharseqError(f"{where}: has {what}{self._cut()}")
         if not cells and request.features is None and vocab.features:
             self._check_untagged(where)
         tags = split_tags(cells[0] if cells else request.features or "")
         return self.trained.encode(source, tags, unknown=request.unknown, where=where)
+
+    def _cut(self) -> str:
+        """How to leave two columns of a file like that of the training, where `cut` can."""
+        data = self.trained.config.data
+        source, tags = data.source_column, data.features_column
+        if not isinstance(source, int) or not isinstance(tags, int) or source > tags:
+            return ""
+        return f"; `cut -f {source},{tags}` leaves them of a file like that of the training"
 
     def _check_untagged(self, where: str) -> None:
         """Refuse a source without tags if training had none such; an empty cell says it is one."""

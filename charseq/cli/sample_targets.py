@@ -1,6 +1,5 @@
 """The targets that ``charseq sample`` writes: as lines, as JSON, with pictures of attention."""
 
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import typer
 
 from charseq.cli.confidence import confidence
-from charseq.cli.pipes import harmless, show_note, whole_file
+from charseq.cli.pipes import harmless, json_text, show_note, whole_file
 from charseq.cli.sample_request import PairRequest
 from charseq.errors import CharseqError
 from charseq.text.symbols import TAG_SEPARATOR
@@ -39,7 +38,7 @@ def targets(
             if request.as_json:
                 out(",\n " if written else "[\n ")  # nothing before the first: it may fail
                 record = None if conversion is None else _record(conversion, request)
-                out(json.dumps(record))  # ASCII: harmless to a terminal
+                out(json_text(record, indent=None))
             elif conversion is None:
                 out("\n")
             else:

@@ -1,6 +1,5 @@
 """``charseq sample`` with a language model: text to standard output, as it is produced."""
 
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from charseq.cli.pipes import STANDARD_INPUT, harmless, read_text
+from charseq.cli.pipes import STANDARD_INPUT, harmless, print_json, read_text
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def write_texts(trained: "TrainedLanguageModel", sources: list[str], request: Te
         else:
             _show(chain([prime or ""], pieces), is_last=seed == seeds[-1])
     if request.as_json:
-        typer.echo(json.dumps(records, indent=2))  # ASCII: harmless to a terminal
+        print_json(records)
 
 
 def _prime_file(sources: list[str], request: TextRequest) -> str | None:

@@ -1,15 +1,12 @@
 """What a sweep found: its settings from the best to the worst, and their curves."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from charseq.cli.pipes import show_note
+from charseq.cli.pipes import print_json, show_note
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
@@ -50,7 +47,7 @@ def show_report(folder: Path, by: "By", plot: str | None, *, as_json: bool) -> N
     if not settings:
         raise CharseqError(f"{folder}: none of its runs can be read")
     if as_json:
-        typer.echo(json.dumps(_json(folder, settings, by_measure), indent=2))
+        print_json(_json(folder, settings, by_measure))
     else:
         _show_table(settings, by_measure)
         best = [one for one in settings if one.evaluated][: len(LETTERS)]

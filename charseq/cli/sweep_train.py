@@ -133,7 +133,7 @@ class _Display:
         self._ended = {path for path in paths if read_run(path).ended}
         kept = f", {len(self._ended)} of them finished before" if self._ended else ""
         how = f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each"
-        self._print(f"{folder}: {len(paths)} runs{kept}; {how}")
+        self._print(f"{folder}: {len(paths)} run{'s' * (len(paths) > 1)}{kept}; {how}")
 
     def left(self) -> int:
         """How many runs have not ended."""

@@ -1,10 +1,10 @@
 """``charseq train``: run a training, show it, and stop it safely."""
 
-import json
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charseq.cli.options import Overrides
-from charseq.cli.pipes import quiet_interrupt
+from charseq.cli.pipes import json_text, quiet_interrupt
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 AT_ONCE = 0.2  # seconds in which a second signal is the same one
 # By what a training is told to stop, and what it exits with then: 128 + the signal, as shells do.
 # The line of a terminal that is closed (SIGHUP) ends it as SIGTERM does.
-EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
+# Python ignores SIGPIPE: whoever writes where nobody reads any more is told so.
+EXIT_CODES: dict[int, int] = {
+    signal.SIGINT: 130,
+    signal.SIGTERM: 143,
+    signal.SIGHUP: 143,
+    signal.SIGPIPE: 141,
+}
 
 
 def train(
@@ -80,8 +86,10 @@ def _train(
 
     from charseq.cli.after_train import command_line, show_result
     from charseq.cli.console import TrainingDisplay
+    from charseq.cli.runs_tables import evaluation_json
     from charseq.training import loop
     from charseq.training.events import Stopped
+    from charseq.training.history import read_run
 
     console = Console(stderr=as_json, quiet=quiet, highlight=False)
     display = TrainingDisplay(console)
@@ -103,7 +111,8 @@ def _train(
     if stopped is None:
         return
     if as_json:
-        typer.echo(json.dumps({"run": str(folder), **asdict(stopped)}))
+        best = evaluation_json(read_run(folder).best)
+        typer.echo(json_text({"run": str(folder), **asdict(stopped), "best": best}, None).encode())
     if stopped.finished:
         show_result(console, folder)
     if stopped.warning:
@@ -114,7 +123,11 @@ def _train(
         again = ["train", str(folder), "--resume"]
         if device != "auto":
             again += ["--device", device]
-        console.print(f"go on with: {command_line(*again)}", markup=False, soft_wrap=True)
+        said = f"go on with: {command_line(*again)}"
+        if stop[0] == signal.SIGPIPE:
+            console = Console(stderr=True, quiet=quiet, highlight=False)
+            said = f"saved, as nobody reads what is printed any more; {said}"
+        console.print(said, markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_CODES[stop[0]])
 
 
@@ -154,7 +167,8 @@ def stop_flag(
 ) -> Iterator[list[int]]:
     """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one leaves at once.
 
-    The first does too while ``may_leave`` says so. A signal that this process was told to ignore,
+    The first does too while ``may_leave`` says so. A console whose reader has gone, as `head`
+    does, is a SIGPIPE in the list. A signal that this process was told to ignore,
     as nohup does, stays ignored. Two at once are one: `timeout` tells a process and then its group.
     """
     signals: list[int] = []
@@ -166,11 +180,21 @@ def stop_flag(
         if signals and time.monotonic() - first < AT_ONCE:
             return
         signals.append(number)
-        if len(signals) > 1 or may_leave():
+        if len(signals) == 1 and may_leave():
+            console.print("stopped before the first step; there is nothing to save", style="yellow")
+            raise SystemExit(EXIT_CODES[number])
+        if len(signals) > 1:
             raise SystemExit(EXIT_CODES[number])
         first = time.monotonic()
         console.print(said, style="yellow")
 
+    def nobody_reads() -> None:
+        console.quiet = True
+        with suppress(OSError), Path(os.devnull).open("w") as nowhere:  # no file: in a test
+            os.dup2(nowhere.fileno(), console.file.fileno())  # what is still to be flushed
+        signals.append(signal.SIGPIPE)
+
+    console.on_broken_pipe = nobody_reads  # type: ignore[method-assign]
     for number in usual:
         signal.signal(number, note)
     try:

@@ -157,6 +157,9 @@ class TrainedSeq2Seq:
     ) -> Iterator[Conversion]:
         """Turn sources into targets, in their order, as batches are finished.
 
+        A source is a text, or a text and its tags, ``("gatto", ["N", "PL"])``; without tags it is
+        read as one that has none, also where all of the training had some.
+
         What is None is taken from ``config.sample``, and the arguments are those of
         ``inference.convert.convert``. A beam is never smaller than ``n_best``. ``unknown`` is for
         the sources that are not encoded yet.

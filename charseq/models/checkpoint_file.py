@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -136,6 +136,9 @@ def find_checkpoint(path: Path) -> Path:
         file = path / f"{name}.safetensors"
         if file.exists():
             return file
+    below = sorted({str(file.parent) for file in path.glob("*/**/last.safetensors")})
+    if below:
+        raise CheckpointError(f"{escape(str(path))}: is not one run; it holds {_some(below)}")
     raise CheckpointError(
         f"{path}: holds no checkpoint (best.safetensors or last.safetensors); is it a run folder?"
     )
@@ -162,6 +165,8 @@ def _opened(path: Path, name: str) -> Iterator[Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{name}: there is no such checkpoint{_similar(path)}") from None
     except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
+        if path.suffix in (".yaml", ".yml"):
+            raise CheckpointError(f"{name}: is a configuration; name the folder of a run") from None
         # The last two: numpy does not have the type of a tensor, bfloat16 for example.
         raise CheckpointError(f"{name}: not a checkpoint of charseq ({error})") from None
 
@@ -169,16 +174,21 @@ def _opened(path: Path, name: str) -> Iterator[Any]:
 def _similar(path: Path) -> str:
     """What may have been meant by a path where nothing is: one like it, or any run beside it."""
     if not path.parent.exists():
-        return _similar(path.parent)
+        above = [one.name for one in path.parent.parent.glob("*") if one.is_dir()]
+        near = get_close_matches(path.parent.name, above, 1)
+        meant = path.parent.with_name(near[0]) / path.name if near else None
+        return f" (did you mean '{escape(str(meant))}'?)" if meant and meant.exists() else ""
     runs = sorted(file.parent.name for file in path.parent.glob("*/last.safetensors"))
     files = [file.name for file in path.parent.glob("*.safetensors")]
     if near := get_close_matches(path.name, runs + files, 1):
         return f" (did you mean '{escape(str(path.with_name(near[0])))}'?)"
-    if not runs:
-        return ""
-    listed = ", ".join(escape(run) for run in runs[:MOST_RUNS])
-    more = f" and {len(runs) - MOST_RUNS:,} more" if len(runs) > MOST_RUNS else ""
-    return f"; {escape(str(path.parent))} holds {listed}{more}"
+    return f"; {escape(str(path.parent))} holds {_some(runs)}" if runs else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    listed = ", ".join(map(escape, names[:MOST_RUNS]))
+    more = f" and {len(names) - MOST_RUNS:,} more" if len(names) > MOST_RUNS else ""
+    return listed + more
 
 
 def _header(name: str, text: str) -> dict[str, Any]:

@@ -196,7 +196,8 @@ def missing_columns(lines: FirstLines, data: PairDataConfig) -> Iterator[tuple[s
             listed = ", ".join(f"'{name}'" for name in known)
             yield setting, escape(f"{found} called '{column}': line 1 has {listed}{hint}")
         elif isinstance(column, int) and column > widest:
-            yield setting, f"there is no column {column}: the first lines have {widest}"
+            found = f"the first lines have {widest}" if widest > 1 else "no line has a tab"
+            yield setting, f"there is no column {column}: {found}"
 
 
 def _header(rows: Sequence[Row]) -> tuple[Row, int, int]:

@@ -75,8 +75,8 @@ class PairCorpus:
         same_parts: the fingerprints of the same rows in each part: ``data.unknown`` may differ.
         source: ``data.train`` as the configuration names it.
         skipped: how many lines or answers were left out, by reason (``data.errors: skip``).
-        seen: how many different sources of ``valid`` and of ``test`` stand in ``train`` too. Only
-            a file of its own can have such.
+        seen: how many different sources of ``valid`` and of ``test``, tags included, stand in
+            ``train`` too. Only a file of its own can have such.
     """
 
     vocab: PairVocab
@@ -217,8 +217,8 @@ def _fingerprint(digests: Mapping[str, str], data: PairDataConfig, vocab: PairVo
     return hashlib.sha256(decisive.encode()).hexdigest()
 
 
-def _sources(pairs: Pairs) -> set[str]:
-    return {example.source for example in pairs.examples}
+def _sources(pairs: Pairs) -> set[tuple[str, tuple[str, ...]]]:
+    return {(example.source, example.features) for example in pairs.examples}
 
 
 def _split(files: Mapping[str, Rows], data: PairDataConfig) -> dict[str, Rows]:

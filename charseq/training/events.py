@@ -23,6 +23,7 @@ class Started:
     steps_per_epoch: int
     step: int
     total_steps: int | None  # None: the clock decides
+    seen: int = 0  # different sources to validate that are trained on, too
     spliced_pairs: int = 0  # made from those to train on
     spliced_pairs_asked: int = 0  # train.spliced_pairs: there may be fewer
     taken: Taken | None = None  # what a fine-tuning begins with, at step 0

@@ -22,6 +22,7 @@ from charseq.models.build import AnyVocab, Data, load_data, make_batches
 from charseq.models.init_from import Origin, read_origin
 from charseq.text.corpus import Streams
 from charseq.text.pair_batches import PairBatches
+from charseq.text.pairs import PairCorpus
 from charseq.training.best import keep_if_best
 from charseq.training.diagnose import diverged, divergence, went_wrong
 from charseq.training.events import (
@@ -127,6 +128,7 @@ class _Training:
             steps_per_epoch=self.batches.steps_per_epoch,
             step=self.progress.step,
             total_steps=self.limits.total_steps,
+            seen=data.seen["valid"] if isinstance(data, PairCorpus) else 0,
             spliced_pairs=_count_spliced(self.batches, data),
             spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,
             taken=self.state.taken,

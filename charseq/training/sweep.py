@@ -113,7 +113,10 @@ def _same_as_before(sweep: Path, shared: dict[str, Any]) -> dict[str, Any]:
 
 
 def threads_a_job(jobs: int) -> int:
-    """The share of the processor cores that each of so many processes has."""
+    """On how many threads each of so many processes trains: its share of the cores, or as told."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
     here = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(_cores())
     return max(1, len(here) // jobs)
 

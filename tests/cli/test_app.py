@@ -164,10 +164,35 @@ def test_train_then_sample_then_eval(charseq: Run, config: Path, tmp_path: Path)
 
 def test_json_leaves_only_the_result_on_standard_output(charseq: Run, config: Path) -> None:
     result = charseq("train", "cat.yaml", "--json", "--run", "elsewhere")
-    assert json.loads(result.stdout)["step"] == 30
+    told = json.loads(result.stdout)
+    assert told["step"] == 30
+    assert told["best"]["step"] == told["best_step"]
+    assert f"{told['best']['nats']:.4f} nats" in told["best_score"]
     assert "step 20/30" in result.stderr
     quiet = charseq("train", "cat.yaml", "--quiet", "--set", "train.max_steps=2", "--run", "q")
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_a_training_is_saved_when_nobody_reads_what_it_prints(
+    config: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "charseq", "train", "cat.yaml", "--set", "train.max_steps=1000000"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith("runs/cat: ")
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(timeout=50) == 141
+    assert said.startswith("saved, as nobody reads what is printed any more; go on with: ")
+    assert said.endswith(" train runs/cat --resume\n")
+    assert (tmp_path / "runs/cat/last.safetensors").exists()
 
 
 def test_ctrl_c_saves_and_says_how_to_resume(

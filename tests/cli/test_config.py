@@ -110,12 +110,29 @@ def test_check_wants_the_pairs_to_be_there_with_the_columns_that_are_named(file:
         "pairs.yaml:6:18: data.source_column: valid.tsv: no column is called 'word': line 1 has "
         "'words'; did you mean 'words'?",
         # The file of settings does not name it: this is the line of its section.
-        "pairs.yaml:2:1: data.target_column: valid.tsv: there is no column 2: the first lines have "
-        "1",
+        "pairs.yaml:2:1: data.target_column: valid.tsv: there is no column 2: no line has a tab",
         "--set data.features_column=3: data.features_column: valid.tsv: there is no column 3: "
-        "the first lines have 1",
+        "no line has a tab",
     ]
     Path("valid.tsv").write_text("pron\tword\na\tb\n")
+    assert run("check", "pairs.yaml") == "pairs.yaml is valid\n"
+
+
+def test_check_reads_pairs_to_their_ends_as_a_training_would() -> None:
+    Path("pairs.yaml").write_text("task: seq2seq\ndata: {train: train.tsv, split: 1/0/0}\n")
+    good = "".join(f"a{number}\tb\n" for number in range(9))
+    Path("train.tsv").write_text(f"{good}c\nd\te\nd\te\n")
+    with pytest.raises(ConfigError) as caught:
+        run("check", "pairs.yaml")
+    place = "pairs.yaml:2:15: data.train"
+    assert caught.value.problems[:2] == [
+        f"{place}: train.tsv:10: there is no tab between a source and a target",
+        f"{place}: train.tsv:12: the same source and target stand in line 11 already",
+    ]
+    Path("train.tsv").write_bytes(good.encode() + "é\tb\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"train.tsv:10: byte 0xe9 .* is not UTF-8"):
+        run("check", "pairs.yaml")
+    Path("train.tsv").write_text(good)
     assert run("check", "pairs.yaml") == "pairs.yaml is valid\n"
 
 

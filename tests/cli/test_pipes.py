@@ -1,5 +1,6 @@
 """Lines into a command, and files out of it that are whole or not there."""
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.cli.pipes import read_lines, refuse_options, whole_file
+from charseq.cli.pipes import json_text, read_lines, refuse_options, whole_file
 from charseq.errors import CharseqError
 
 LINES = st.lists(st.text(st.characters(exclude_characters="\n\ufeff", exclude_categories=["Cs"])))
@@ -91,3 +92,13 @@ def test_an_option_is_given_when_it_is_not_its_default() -> None:
     for value in (0, 0.0, "", True, "x"):
         with pytest.raises(CharseqError, match=r"^--b: why$"):
             refuse_options({"--a": None, "--b": value}, "why")
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_json_reads_well_and_gives_a_terminal_nothing_to_obey(text: str) -> None:
+    for indent in (None, 2):
+        written = json_text({"text": text}, indent)
+        assert json.loads(written) == {"text": text}
+        assert all(line.isprintable() for line in written.split("\n"))
+    assert json_text("mañana ʎ t͡ɕ͈", None) == '"mañana ʎ t͡ɕ͈"'
+    assert json_text("\x9b31m", None) == r'"\u009b31m"'

@@ -158,3 +158,26 @@ def test_a_training_that_diverges_ends_with_a_warning() -> None:
     healthy = charseq("configs/cat.yaml", "--run", "healthy", "--json")
     assert json.loads(healthy.stdout)["warning"] is None
     assert not re.search("diverged|warning:", healthy.stderr)
+
+
+def test_what_a_training_of_pairs_shows_at_its_end_is_not_of_the_test(tmp_path: Path) -> None:
+    """Who looks at test pairs while settings are chosen, chooses by them."""
+    for name, letters in (("train", "abc"), ("valid", "bca"), ("test", "cab")):
+        words = [f"{letters}{one}{other}" for one in "abc" for other in "abc"]
+        Path(f"{name}.tsv").write_text("".join(f"{word}\t{word}\n" for word in words))
+    Path("pairs.yaml").write_text(
+        "task: seq2seq\n"
+        "data: {train: train.tsv, valid: valid.tsv, test: test.tsv}\n"
+        "model: {hidden_size: 4, backend: torch}\n"
+        "train: {batch_size: 4, max_steps: 2, eval_every: 1}\n"
+    )
+    shown = charseq("pairs.yaml", "--run", "held").stdout.partition("some conversions, ")[2]
+    assert shown.startswith("of the validation pairs:\nbca")
+    assert shown.count("bca") >= 8
+    assert "\ncab" not in shown
+    assert "are trained on too" not in charseq("pairs.yaml", "--run", "held", "--resume").stdout
+    leaking = charseq("pairs.yaml", "--run", "leak", "--set", "data.valid=train.tsv").stdout
+    assert "\n9 of the sources to validate are trained on too: what is measured" in leaking
+    alone = ["--set", "data.valid=null", "--set", "data.split=1/0/0"]
+    shown = charseq("pairs.yaml", "--run", "none", *alone).stdout.partition("conversions, ")[2]
+    assert shown.startswith("of the training pairs, which are trained on: none are held back:\nabc")

@@ -146,12 +146,16 @@ def test_a_path_where_nothing_is_says_what_may_have_been_meant(tmp_path: Path) -
     listed = ", ".join(f"sums-{number}" for number in range(8))
     assert missing(tmp_path / "dates") == f"dates: {nothing}; {tmp_path} holds {listed} and 1 more"
     assert missing(tmp_path / "sum-4") == f"sum-4: {nothing} (did you mean 'sums-4'?)"
-    best = "sum-4/best.safetensors"
-    assert missing(tmp_path / best) == f"{best}: {nothing} (did you mean 'sums-4'?)"
+    last = "sum-4/last.safetensors"
+    meant = "(did you mean 'sums-4/last.safetensors'?)"
+    assert missing(tmp_path / last) == f"{last}: {nothing} {meant}"
+    assert missing(tmp_path / "sum-4" / "x") == f"sum-4/x: {nothing}"
     near = "sums-4/lost.safetensors"
-    assert (
-        missing(tmp_path / near) == f"{near}: {nothing} (did you mean 'sums-4/last.safetensors'?)"
-    )
+    assert missing(tmp_path / near) == f"{near}: {nothing} {meant}"
+    with pytest.raises(CheckpointError, match=r"is not one run; it holds .*sums-7 and 1 more"):
+        find_checkpoint(tmp_path)
+    (tmp_path / "a.yaml").write_text("task: lm")
+    assert missing(tmp_path / "a.yaml") == "a.yaml: is a configuration; name the folder of a run"
 
 
 def test_other_files_are_named_for_what_they_are(checkpoint: Checkpoint, tmp_path: Path) -> None:
