@@ -1,6 +1,6 @@
 """``charseq eval --dynamic``: a language model that learns from the text that it has foreseen."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli import eval_options
@@ -91,11 +91,9 @@ def _mean_square(trained: "TrainedLanguageModel", segment: int) -> "list[Tensor]
     """Of the training text; None, with a note, where that is not at hand any more."""
     from charseq.inference.dynamic import mean_square_gradients
     from charseq.inference.novelty import training_ids
-    from charseq.inference.own_data import own_config
 
     try:
-        own = replace(trained, config=own_config(trained.config, trained.path))
-        training = training_ids(own)
+        training = training_ids(trained)
     except CharseqError as error:
         show_note(f"squared gradients are those of the text scored so far: {error}")
         return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charseq.errors import CharseqError
+from charseq.inference.own_data import own_config
 from charseq.text.copies import Copies, Progress, find_copies
 from charseq.text.corpus import load_corpus
 from charseq.text.vocab import Ids, Vocab
@@ -125,12 +126,13 @@ def novelty(
 
 
 def training_ids(trained: "TrainedLanguageModel") -> Ids:
-    """The text that a model was trained on, (m,), a memory map.
+    """The text that a model was trained on, (m,), a memory map; the run folder says which it is.
 
     Raises:
-        CharseqError: the text cannot be read, or it is another than that of the training.
+        CharseqError: there is no ``config.yaml`` beside the checkpoint, the text cannot be read, or
+            it is another than that of the training.
     """
-    corpus = load_corpus(trained.config.data, trained.vocab)
+    corpus = load_corpus(own_config(trained.config, trained.path).data, trained.vocab)
     noted = trained.extra.get("fingerprint")
     if isinstance(noted, str) and noted != corpus.fingerprint:
         raise CharseqError(

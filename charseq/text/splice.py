@@ -19,7 +19,7 @@ import numpy as np
 from charseq.config.schema.seq2seq import Seq2SeqTrainConfig
 from charseq.text.alignment import align
 from charseq.text.pair_batches import PairBatches
-from charseq.text.pair_vocab import PairVocab
+from charseq.text.pair_vocab import SOURCE_UNKNOWN, PairVocab
 from charseq.text.pairs import Example, PairCorpus, Pairs
 from charseq.text.ragged import Int64s, Ragged
 
@@ -42,7 +42,7 @@ def with_spliced(pairs: Pairs, vocab: PairVocab, count: int, seed: int) -> Pairs
     Both halves have the same tags; no source is there twice, and none is longer than the longest.
     There are fewer where ``TRIES`` draws find none that is new.
     """
-    tags, symbols = _tags_apart(pairs)
+    tags, symbols = _tags_apart(pairs, vocab)
     seams = _seams(tags, symbols, pairs.target)
     seam_of = np.repeat(np.arange(len(seams)), [len(places) for places in seams])
     longest = int(symbols.lengths.max(initial=0))
@@ -80,12 +80,16 @@ def with_spliced(pairs: Pairs, vocab: PairVocab, count: int, seed: int) -> Pairs
     )
 
 
-def _tags_apart(pairs: Pairs) -> tuple[Ragged, Ragged]:
-    """The tags of each source, which stand first, and its symbols: a rare one of either is 0."""
+def _tags_apart(pairs: Pairs, vocab: PairVocab) -> tuple[Ragged, Ragged]:
+    """The tags of each source, which stand first, and its symbols.
+
+    A rare one of either is ``SOURCE_UNKNOWN``, or has been left out (``data.unknown: skip``).
+    """
     counts = np.array([len(pairs.examples[number].features) for number in pairs.example_of])
     source = pairs.source
     within = np.arange(len(source.flat)) - np.repeat(source.offsets[:-1], source.lengths)
-    is_tag = within < np.repeat(counts, source.lengths)
+    can_be = (source.flat == SOURCE_UNKNOWN) | (source.flat > len(vocab.source))
+    is_tag = can_be & (within < np.repeat(counts, source.lengths))
     return source.keep(is_tag), source.keep(~is_tag)
 
 

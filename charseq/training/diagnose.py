@@ -44,11 +44,11 @@ def divergence(loss: float, step: int, vocab_size: int, settings: TrainConfig) -
     )
 
 
-def went_wrong(state: TrainingState, batch: Any, symptom: str) -> str:
-    """What to tell of a step whose numbers are not finite; ``batch`` is the one that it read."""
+def went_wrong(state: TrainingState, batch: Any, step: int, symptom: str) -> str:
+    """What to tell of a step, from 1 on, whose numbers are not finite; it read ``batch``."""
     details = diagnose(state.model, batch, state.carried)
     return (
-        f"step {state.progress.step + 1}: the numbers are not finite any more; nothing of them is"
+        f"step {step}: the numbers are not finite any more; nothing of them is"
         f" saved\n{symptom}\n{details}"
     )
 

@@ -155,6 +155,8 @@ class _Training:
                 yield self.saves.log(roll_back(self.state, self.folder, error))
                 self.saves.step = None  # the halved learning rate is not saved yet
                 yield self._save()
+        if reason is not None and len(self.data.valid) == 0:
+            self._loss_since_evaluation()  # of the steps after the last multiple of eval_every
         if reason is not None and self._is_unscored():
             reason = None if self.should_stop() else f"{reason}, and no time to evaluate was left"
         progress = self.progress
@@ -297,8 +299,11 @@ class _Training:
         return self.saves.last(is_last_chance=is_last_chance)
 
     def _not_finite(self, symptom: str) -> NotFiniteError:
-        batch = self.batches.batch(self.progress.step)
-        return NotFiniteError(went_wrong(self.state, batch, symptom))
+        """Of the update that has been made last."""
+        step = self.progress.step
+        return NotFiniteError(
+            went_wrong(self.state, self.batches.batch(max(0, step - 1)), step, symptom)
+        )
 
 
 def _begin_from(

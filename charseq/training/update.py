@@ -37,7 +37,8 @@ def update(
     norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
     loss, gradient_norm = torch.stack([loss_sum.detach(), norm]).tolist()
     if not math.isfinite(loss + gradient_norm):  # before clipping, which would spread a NaN
-        raise NotFiniteError(went_wrong(state, batch, f"the loss is {loss / symbols}"))
+        symptom = f"the loss is {loss / symbols}"
+        raise NotFiniteError(went_wrong(state, batch, state.progress.step + 1, symptom))
     if settings.clip_norm is not None and gradient_norm > settings.clip_norm:
         nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
     if settings.gradient_noise > 0.0:

@@ -118,7 +118,7 @@ def test_check_wants_the_pairs_to_be_there_with_the_columns_that_are_named(file:
     assert run("check", "pairs.yaml") == "pairs.yaml is valid\n"
 
 
-def test_check_reads_pairs_to_their_ends_as_a_training_would() -> None:
+def test_check_reads_pairs_to_their_ends_as_a_training_would(file: str) -> None:
     Path("pairs.yaml").write_text("task: seq2seq\ndata: {train: train.tsv, split: 1/0/0}\n")
     good = "".join(f"a{number}\tb\n" for number in range(9))
     Path("train.tsv").write_text(f"{good}c\nd\te\nd\te\n")

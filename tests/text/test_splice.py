@@ -94,6 +94,16 @@ def test_both_halves_have_the_same_tags(tmp_path: Path) -> None:
         assert target[-1] == {"V": "S", "N": "A"}[features[0]]
 
 
+def test_a_rare_tag_that_is_skipped_is_no_symbol(tmp_path: Path) -> None:
+    lines = [f"{word}\t{write(word)}\tV;RARE{n}" for n, word in enumerate(words(60, 1))]
+    options: dict[str, Any] = {"features_column": 3, "min_count": 2, "unknown": "skip"}
+    corpus = corpus_of(tmp_path, lines, **options)
+    pairs = with_spliced(corpus.train, corpus.vocab, 100, 0)
+    assert len(pairs) - len(corpus.train) == 100
+    for example, row in zip(pairs.examples, pairs.source, strict=True):
+        assert corpus.vocab.source_symbols(row) == ["V", *example.source]
+
+
 def test_a_rare_tag_is_a_tag(tmp_path: Path) -> None:
     """Its id is that of any symbol that is not known, and it ends its words in K."""
     lines = [f"{word}\t{write(word)}S\tV" for word in words(60, 1)]

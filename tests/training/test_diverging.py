@@ -113,6 +113,13 @@ def test_a_training_that_diverges_without_a_nan_is_noticed(
     assert end.warning is not None
     assert f"before step {20 * worst + 20} its loss was {means[worst]:.1f} nats" in end.warning
     assert "lower train.learning_rate (now 9) or train.clip_norm (now 1)" in end.warning
+    if not split[1]:  # where no look is due before the end
+        train = config.train.model_copy(update={"eval_every": 1000})
+        short = run(config.model_copy(update={"train": train}), tmp_path / "short")[-1]
+        assert isinstance(short, Stopped)
+        mean = sum(losses) / 100
+        assert mean > 2 * guess
+        assert f"before step 100 its loss was {mean:.1f} nats" in (short.warning or "")
     found = [line["diverged"] for line in lines(tmp_path / "whole") if line["event"] != "step"]
     assert found == ([mean > 2 * guess for mean in means] if split[1] else [])
 

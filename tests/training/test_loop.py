@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,6 +148,12 @@ def test_an_evaluation_at_the_end_of_the_time_is_bounded(
     assert Limits(config.train, None).is_long_over(0.1)
     hour = Limits(settings(text, train__max_minutes=60).train, None)
     assert not hour.is_long_over(3959)
+    at = SimpleNamespace(step=4, seconds=900.0, evaluations_since_best=0)
+    assert hour.share_done(at) == 0.0  # the warm-up has four steps; the cosine begins at its top
+    at.step, at.seconds = 8, 1800.0
+    assert hour.share_done(at) == pytest.approx(1 / 3)
+    at.step, at.seconds = 16, 3600.0
+    assert hour.share_done(at) == 1.0
     assert hour.is_long_over(3960)  # a tenth more
 
 

@@ -71,22 +71,22 @@ def poisoned(at: list[int], how: Poison) -> Iterator[list[float]]:
 
 
 @pytest.mark.parametrize(
-    ("how", "found"),
+    ("how", "found", "step"),  # the harm follows step 14; step 20 is saved
     [
-        (break_weight, "weights that are not finite: lstm.weight_hh_l1 (gates g)"),
-        (break_embedding_of_the_output, "weights that are not finite: output.bias"),
-        (break_optimizer, "weights that are not finite: output.weight"),
-        (break_its_square, "the optimizer's exp_avg_sq.lstm.bias_ih_l0 is not finite"),
+        (break_weight, "weights that are not finite: lstm.weight_hh_l1 (gates g)", 15),
+        (break_embedding_of_the_output, "weights that are not finite: output.bias", 15),
+        (break_optimizer, "weights that are not finite: output.weight", 16),
+        (break_its_square, "the optimizer's exp_avg_sq.lstm.bias_ih_l0 is not finite", 20),
     ],
 )
 def test_what_is_not_finite_is_found_before_the_next_checkpoint(
-    tmp_path: Path, how: Poison, found: str
+    tmp_path: Path, how: Poison, found: str, step: int
 ) -> None:
     with poisoned([13], how), pytest.raises(NotFiniteError) as caught:
         run(settings(tmp_path), tmp_path / "run")
     message = str(caught.value)
     assert found in message
-    assert int(message.split(":")[0].removeprefix("step ")) <= 21
+    assert message.startswith(f"step {step}: ")
     assert caught.value.exit_code == 3
     kept = read_checkpoint(tmp_path / "run" / "last.safetensors")
     assert kept.extra["progress"]["step"] == 10
