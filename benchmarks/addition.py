@@ -4,9 +4,10 @@
 
 For each number of digits: makes data/addition_<n>_digits if it is not there, trains
 configs/addition_<n>_digits.yaml as an ordinary run (what is there is not trained anew),
-and reads its log. Characters right is 1 - SER of the validation sums (a wrong, missing or
-additional character is an error, padding counts, as in Keras); sums right are those without any
-error. Keras's epochs are those that the head of its example states for 99 % of the characters.
+and reads its log. Characters right is 1 - SER of the validation sums: padding counts, as in Keras,
+and so does each edit, where Keras counts each character that is wrong where it stands, of which
+there may be more. Sums right are those without any error, by either measure. Keras's epochs are
+those that the head of its example states for 99 % of the characters.
 """
 
 import argparse

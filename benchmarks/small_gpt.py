@@ -8,10 +8,14 @@ seed a round. The transformer is ours, with the numbers of nanoGPT's README (Kar
 have a macbook"): 4 layers, 4 heads, 128 wide, 64 characters of context, 12 windows a batch, 2,000
 steps, no dropout, and its training defaults. Its seconds are those of its steps alone. The seconds
 of charseq are those of `charseq train`, from its first batch to its best checkpoint, with the
-evaluation; its loss is that evaluation's.
+evaluation. Both read the validation text in windows of 64 characters, each from nothing, as
+`charseq eval --window 64` does; charseq is also told what it costs with the state carried from its
+beginning to its end, which is what an LSTM can do and how `charseq train` evaluates. The
+transformer computes in float32, charseq with `train.precision: auto`.
 """
 
 import argparse
+import json
 import math
 import statistics
 import tempfile
@@ -133,24 +137,25 @@ def train_charseq(folder: Path, seed: int, threads: int) -> dict[str, Any]:
         charseq(arguments, threads)
     trained = read_run(run)
     assert trained.best is not None
+    windows = json.loads(charseq(["eval", str(run), "--window", str(CONTEXT), "--json"], threads))
     return {
         "seed": seed,
         "seconds": trained.seconds,
-        "nats": trained.best.nats,
+        "nats": windows["nats"],
+        "nats_carried": trained.best.nats,
         "weights": trained.parameters,
     }
 
 
 def show(results: dict[str, list[dict[str, Any]]]) -> None:
-    table = Table("", "weights", "seconds", "valid, nats", title="Tiny Shakespeare")
+    nats = ("valid, nats, windows of 64", "state carried")
+    table = Table("", "weights", "seconds", *nats, title="Tiny Shakespeare")
     for name, runs in results.items():
-        nats = [one["nats"] for one in runs]
-        spread = f" ± {statistics.stdev(nats):.4f}" if len(nats) > 1 else ""
         table.add_row(
             name,
             f"{runs[0]['weights']:,}",
             f"{statistics.median(one['seconds'] for one in runs):.1f}",
-            f"{statistics.mean(nats):.4f}{spread}",
+            *(spread([one[key] for one in runs if key in one]) for key in ("nats", "nats_carried")),
         )
     Console().print(table)
     gpt, ours = results.values()
@@ -158,6 +163,13 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
     Console().print(
         f"charseq's share of the transformer's seconds: {statistics.median(shares):.3f}"
     )
+
+
+def spread(values: list[float]) -> str:
+    if not values:
+        return ""
+    around = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4f}{around}"
 
 
 def main() -> None:

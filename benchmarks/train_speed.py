@@ -13,6 +13,8 @@ Every contender is a process of its own, and they take turns (``turns.py``):
     fused bf16       the same with `train.precision: bf16`
     peak             nothing but products of matrices: torch.mm of float32 at its fastest
 
+and with --device cuda also nn.LSTM fp16, torch and torch bf16: cuDNN behind charseq's own step.
+
 A turn is one step that fetches the caches back and three that are timed. A figure is the median
 over the rounds; a ratio is the median of the ratios round by round, with its quartiles. The share
 of the peak counts the products of a step alone, 6 B T (4H (I + H) for each layer + V H) operations,
@@ -32,9 +34,9 @@ from turns import Contenders, answer, machine, parser, ratio, show_ratio, write_
 from charseq.lstm import kernel
 
 SHAPES = ["50,50,128,2", "64,128,256,1", "64,128,512,2", "32,256,1024,1"]
-ON_CUDA = [f"{b},128,{h},{n}" for b in (64, 256) for h in (256, 512, 1024) for n in (1, 2, 3)]
-LIBRARY = ["nn.LSTM", "nn.LSTM tuned", "nn.LSTM bf16"]
-OURS = ["manual", "fused", "fused bf16"]
+CUDA_SHAPES = [f"{b},128,{h},{n}" for b in (64, 256) for h in (256, 512, 1024) for n in (1, 2, 3)]
+ON_CPU = ["nn.LSTM", "nn.LSTM tuned", "nn.LSTM bf16", "manual", "fused", "fused bf16"]
+ON_CUDA = ["nn.LSTM", "nn.LSTM fp16", "nn.LSTM bf16", "manual", "torch", "torch bf16"]
 PEAK = "peak"
 SYMBOLS = 65
 TIMED = 3  # steps of a turn
@@ -44,24 +46,20 @@ def main() -> None:
     options = parser(__doc__ or "", rounds=20)
     options.add_argument("--shape", action="append", metavar="B,T,H,LAYERS")
     options.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    options.add_argument("--contender", action="append", choices=[*LIBRARY, *OURS])
+    options.add_argument("--contender", action="append", choices=dict.fromkeys(ON_CPU + ON_CUDA))
     chosen = options.parse_args()
     torch.set_num_threads(chosen.threads)
     if chosen.work:
         work(*chosen.work)
         return
     cuda = chosen.device == "cuda"
-    names = chosen.contender or (
-        ["nn.LSTM", "nn.LSTM fp16", "nn.LSTM bf16", "manual", "torch", "torch bf16"]
-        if cuda
-        else [*LIBRARY, *OURS]
-    )
+    names = chosen.contender or (ON_CUDA if cuda else ON_CPU)
     names = list(dict.fromkeys(["nn.LSTM", *names]))
     if not cuda and (missing := not_here(names)):
         print(f"{', '.join(missing)}: not on this processor, or there is no compiler")
         names = [name for name in names if name not in missing]
     results = []
-    for shape in chosen.shape or (ON_CUDA if cuda else SHAPES):
+    for shape in chosen.shape or (CUDA_SHAPES if cuda else SHAPES):
         results.append(measure(shape, names, chosen.rounds, chosen.threads, chosen.device))
         show(results[-1:], names)
     on = machine(chosen.threads)

@@ -20,7 +20,7 @@ from charseq.inference.own_data import own_config
 from charseq.inference.together import write_together
 from charseq.lstm.kernel import UnavailableError
 from charseq.lstm.stream import Stream
-from charseq.models.checkpoint_file import WEIGHTS, Arrays
+from charseq.models.checkpoint_file import WEIGHTS, Arrays, step_of
 from charseq.text.characters import escape
 from charseq.text.vocab import Ids, Unknown, Vocab
 
@@ -74,9 +74,7 @@ class TrainedLanguageModel:
     @property
     def step(self) -> int | None:
         """The updates that the weights have seen, where the checkpoint says so."""
-        progress = self.extra.get("progress")
-        step = progress.get("step") if isinstance(progress, dict) else None
-        return step if isinstance(step, int) else None
+        return step_of(self.extra)
 
     def sample(
         self,

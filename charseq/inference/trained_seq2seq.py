@@ -17,6 +17,7 @@ from charseq.inference.metrics import PairScore
 from charseq.inference.own_data import own_config
 from charseq.inference.pairs import Judged, Progress, evaluate_pairs
 from charseq.inference.search import Hypothesis
+from charseq.models.checkpoint_file import step_of
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.characters import escape
 from charseq.text.datasets import source_path
@@ -102,9 +103,7 @@ class TrainedSeq2Seq:
     @property
     def step(self) -> int | None:
         """The updates that the first one's weights have seen, where its checkpoint says so."""
-        progress = self.extra.get("progress")
-        step = progress.get("step") if isinstance(progress, dict) else None
-        return step if isinstance(step, int) else None
+        return step_of(self.extra)
 
     @cached_property
     def usual_tags(self) -> tuple[str, ...] | None:

@@ -144,6 +144,13 @@ def find_checkpoint(path: Path) -> Path:
     )
 
 
+def step_of(extra: Mapping[str, Any]) -> int | None:
+    """The updates that a checkpoint's weights have seen, where what its training noted says so."""
+    progress = extra.get("progress")
+    step = progress.get("step") if isinstance(progress, dict) else None
+    return step if type(step) is int else None
+
+
 def digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     """The sha256 of a checkpoint's JSON and arrays; types are named as torch names them."""
     sha256 = hashlib.sha256(text.encode())

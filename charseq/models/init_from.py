@@ -20,7 +20,7 @@ from charseq.errors import CharseqError
 from charseq.lstm.layer import LSTM
 from charseq.models.build import AnyVocab, Model
 from charseq.models.checkpoint import Checkpoint
-from charseq.models.checkpoint_file import CheckpointError, find_checkpoint, read_file
+from charseq.models.checkpoint_file import CheckpointError, find_checkpoint, read_file, step_of
 from charseq.models.language_model import LanguageModel
 from charseq.text.characters import escape
 from charseq.text.grow import Side, growth
@@ -89,9 +89,7 @@ def read_origin(name: str, config: Config) -> Origin:
             f"train.init_from: a training cannot begin with {escape(str(path))}:"
             f" {'; '.join(differences)}; set that as it is there, or leave train.init_from out"
         )
-    progress = file.extra.get("progress")
-    step = progress.get("step") if isinstance(progress, dict) else None
-    return Origin(path, file.sha256, step if type(step) is int else None, file.vocab, weights)
+    return Origin(path, file.sha256, step_of(file.extra), file.vocab, weights)
 
 
 def _differences(there: Config, here: Config) -> Iterable[str]:

@@ -236,10 +236,6 @@ class IncrementalDecoder:
             return self._utf8.decode(bytes([symbol_id]))
         return self._symbols[symbol_id]
 
-    def finish(self) -> str:
-        """What is left at the end: U+FFFD when the last character lacks bytes, else nothing."""
-        return "" if self._utf8 is None else self._utf8.decode(b"", final=True)
-
 
 def _problem(kind: object, symbols: tuple[str, ...], unknown_id: object) -> str | None:
     """What is wrong with a vocabulary, or None."""

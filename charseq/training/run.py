@@ -3,7 +3,7 @@
 runs/<name>/
     config.yaml            every setting, defaults included: `charseq train runs/<name> --resume`
     metrics.jsonl          one JSON object a line
-    best.safetensors       the weights with the lowest validation loss
+    best.safetensors       the weights with the best validation value, by train.monitor
     last.safetensors       the newest weights and all that resuming needs
     previous.safetensors   the ones before, should the last be damaged
 """

@@ -5,9 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from charseq.lstm import kernel
 
 ROOT = Path(__file__).parents[2]
+# A character of one layer of 4 units and 65 symbols: (4 · 4 · 4 + 65 · 4) weights are multiplied
+# with once forward and twice backward, and each product is a multiplication and an addition.
+PRODUCTS = 6 * (64 + 260)
 
 
 def test_it_measures_what_runs_here(tmp_path: Path) -> None:
@@ -23,5 +28,14 @@ def test_it_measures_what_runs_here(tmp_path: Path) -> None:
     assert {"nn.LSTM", "nn.LSTM tuned", "manual"} <= set(measured)
     assert ("fused" in measured) == bool(kinds)
     assert ("fused bf16" in measured) == ("bfloat16" in kinds)
-    assert measured["nn.LSTM tuned"]["to_tuned"]["median"] == 1
-    assert all(figures["chars_per_second"] > 0 for figures in measured.values())
+    for figures in measured.values():  # of one round, so that the medians are its values
+        share = figures["chars_per_second"] * PRODUCTS / 1e9 / result["peak_gflops"]
+        assert figures["share_of_peak"] == pytest.approx(share)
+
+
+def test_a_gpu_has_contenders_of_its_own() -> None:
+    command = [sys.executable, "benchmarks/train_speed.py", "--contender", "torch fp32"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    for name in ("nn.LSTM fp16", "torch bf16", "fused"):
+        assert f"'{name}'" in done.stderr
