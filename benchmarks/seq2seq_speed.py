@@ -22,6 +22,7 @@ At the end: how many sources a second charseq decodes, at beam 1 and 5, to targe
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -247,27 +248,31 @@ def charseq_step(
     shape: Shape,
     backend: str,
 ) -> tuple[Callable[[PairBatch], float], Callable[[int], float]]:
-    """A step of ``charseq.training.loop``, and decoding: sources a second at a beam."""
+    """The update of ``charseq train``, and decoding: sources a second at a beam."""
+    from charseq.config import config_from_json
     from charseq.models.seq2seq import Seq2Seq
+    from charseq.text.pair_vocab import PairVocab
+    from charseq.text.symbols import Symbols
+    from charseq.training.state import TrainingState
+    from charseq.training.update import update
 
-    model = Seq2Seq(
-        shape.symbols,
-        shape.symbols,
-        shape.hidden,
-        shape.layers,
-        input_feeding=shape.feeding,
-        backend="auto" if backend == "charseq" else backend,
-    )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    network = {
+        "hidden_size": shape.hidden,
+        "num_layers": shape.layers,
+        "input_feeding": shape.feeding,
+        "backend": "auto" if backend == "charseq" else backend,
+    }
+    pairs = {"task": "seq2seq", "data": {"train": "random"}, "model": network}
+    config = config_from_json(pairs, where="the benchmark")
+    letters = [chr(0x4E00 + i) for i in range(shape.symbols)]
+    source = Symbols("", tuple(letters[1:]))  # beside one that is unknown
+    vocab = PairVocab(source, Symbols("", tuple(letters[2:])))  # and END
+    state = TrainingState(config, vocab, "", torch.device("cpu"))
+    model = state.model
+    assert isinstance(model, Seq2Seq)
 
     def step(batch: PairBatch) -> float:
-        optimizer.zero_grad()
-        loss_sum, count, _ = model.loss(batch, None)
-        torch.autograd.backward(loss_sum / count)
-        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        loss, _ = torch.stack([loss_sum.detach(), norm]).tolist()
-        optimizer.step()
-        return float(loss)
+        return update(state, batch, 1e-3, nullcontext())[0]
 
     def decode(beam: int) -> float:
         from charseq.inference.search import beam_search

@@ -179,44 +179,33 @@ def library_step(
 def charseq_step(
     batch: int, steps: int, hidden: int, layers: int, contender: str, device: torch.device
 ) -> Callable[[], float]:
-    """A step of ``charseq.training.loop``, with the process set as it sets it."""
+    """The update of ``charseq train``, with the process set as it sets it."""
     import numpy as np
 
     from charseq.config import config_from_json
-    from charseq.models.language_model import LanguageModel
     from charseq.text.corpus import Streams
-    from charseq.training.optim import make_optimizer
+    from charseq.text.vocab import Vocab
     from charseq.training.precision import resolve_precision, use_precision
     from charseq.training.speed import fast_products, keep_freed_memory
+    from charseq.training.state import TrainingState
+    from charseq.training.update import update
 
     keep_freed_memory()
     fast = fast_products(device)
     fast.__enter__()  # for as long as the process lives
     backend, _, half = contender.partition(" ")
-    model = LanguageModel(SYMBOLS, hidden, layers, backend=backend).to(device)
-    wanted = resolve_precision(model, half or "fp32", device)
-    precision = use_precision(model, wanted, device)
-    config = config_from_json({"data": {"text": "random"}}, where="the benchmark")
-    optimizer = make_optimizer(model, config.train)
+    network = {"hidden_size": hidden, "num_layers": layers, "backend": backend}
+    config = config_from_json({"data": {"text": "random"}, "model": network}, where="the benchmark")
+    state = TrainingState(config, Vocab("char", tuple(map(chr, range(SYMBOLS)))), "", device)
+    wanted = resolve_precision(state.model, half or "fp32", device)
+    precision = use_precision(state.model, wanted, device)
     ids = np.random.default_rng(0).integers(SYMBOLS, size=batch * steps * 4 + 1, dtype=np.uint8)
     streams = Streams(ids, batch, steps)
-    state = None
-    taken = 0
 
     def step() -> float:
-        nonlocal state, taken
-        optimizer.zero_grad()
-        with precision:
-            loss_sum, count, state = model.loss(streams.batch(taken), state)
-        torch.autograd.backward(loss_sum / count)
-        parameters = list(model.parameters())
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        loss, gradient_norm = torch.stack([loss_sum.detach(), norm]).tolist()
-        if gradient_norm > 1.0:
-            torch.nn.utils.clip_grads_with_norm_(parameters, 1.0, norm)
-        optimizer.step()
-        taken += 1
-        return float(loss)
+        read = streams.batch(state.progress.step)
+        state.progress.step += 1
+        return update(state, read, config.train.learning_rate, precision)[0]
 
     return step
 
