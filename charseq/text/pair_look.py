@@ -157,15 +157,29 @@ def look(lines: FirstLines) -> list[Notice]:
         notices.append(_notice(why, columns))
         rows = rows[1:]
     tags = _tags_column(header, rows, {source, target})
-    if tags is None and not header and _between(rows):
+    if tags is None and not header and _of_three(rows, 1):
         tags, target = 1, 2
         why = "tags stand between source and target"
         columns = {("data", "target_column"): target + 1, ("data", "features_column"): tags + 1}
+        notices.append(_notice(why, columns))
+    elif tags is None and not header and _of_three(rows, 0):
+        tags, source, target = 0, 1, 2
+        why = "tags stand before source and target"
+        columns = {
+            ("data", "source_column"): source + 1,
+            ("data", "target_column"): target + 1,
+            ("data", "features_column"): tags + 1,
+        }
         notices.append(_notice(why, columns))
     elif tags is not None:
         column = _name(header, tags)
         why = f"column {tags + 1} holds tags"
         notices.append(_notice(why, {("data", "features_column"): column}))
+    unread = [place for place in range(3) if place not in (source, target, tags)]
+    if not header and unread and len(_cells(rows, 2)) >= MOST * len(rows):
+        read = f"sources are column {source + 1}, targets column {target + 1}"
+        more = f"is not read: if it holds tags, set data.features_column: {unread[0] + 1}"
+        notices.append(Notice(f"{read}; column {unread[0] + 1} {more}", {}))
     for side, place in (("source", source), ("target", target)):
         if _spaced(_cells(rows, place)):
             why = f"spaces separate the symbols of a {side}"
@@ -227,9 +241,9 @@ def _tags_column(header: Row, rows: Sequence[Row], taken: Collection[int]) -> in
     return 2 if 2 not in taken and _are_tags(_cells(rows, 2), len(rows)) else None
 
 
-def _between(rows: Sequence[Row]) -> bool:
-    """Whether the second of three columns holds tags: lemma, V;PST, form."""
-    cells = _cells(rows, 1)
+def _of_three(rows: Sequence[Row], place: int) -> bool:
+    """Whether this one of three columns holds tags: lemma, V;PST, form."""
+    cells = _cells(rows, place)
     several = sum(";" in cell for cell in cells)
     wide = len(_cells(rows, 2)) >= MOST * len(rows)
     return wide and several >= MOST * len(cells) and _are_tags(cells, len(rows))

@@ -107,6 +107,9 @@ def test_tags_in_the_third_column() -> None:
 def test_a_third_column_of_something_else(third: list[str]) -> None:
     lines = [*rows(WORDS, reversed(WORDS), third), *PLAIN[len(third) :]]
     assert read_as(*lines) == {}
+    seen = [notice.seen for notice in look(FirstLines([line.split("\t") for line in lines], False))]
+    said = "sources are column 1, targets column 2; column 3 is not read: if it holds tags, set "
+    assert seen == ([f"{said}data.features_column: 3"] if len(third) == 200 else [])
 
 
 def test_tags_between_lemma_and_form() -> None:
@@ -114,6 +117,11 @@ def test_tags_between_lemma_and_form() -> None:
     assert read_as(*rows(WORDS, tags, reversed(WORDS))) == {
         "target_column": 3,
         "features_column": 2,
+    }
+    assert read_as(*rows(tags, WORDS, reversed(WORDS))) == {
+        "source_column": 2,
+        "target_column": 3,
+        "features_column": 1,
     }
     assert read_as(*rows(WORDS, tags)) == {}  # they are what is predicted
     assert read_as(*rows(WORDS, [f"{one};" for one in WORDS], WORDS)) == {}
