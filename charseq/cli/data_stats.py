@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charseq.cli.pipes import print_json
-from charseq.cli.stats_tables import show_counts, show_facts, some
+from charseq.cli.stats_tables import how_long, show_counts, show_facts, some
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,7 +120,6 @@ def _show_training(console: "Console", training: "TrainingStats") -> None:
 
     parts = {"train": training.train, "valid": training.valid, "test": training.test}
     whole = sum(parts.values())
-    steps = f"{training.steps_per_epoch:,} steps"
     console.print(Text("\nTraining", style="bold"))
     show_facts(
         console,
@@ -128,9 +127,6 @@ def _show_training(console: "Console", training: "TrainingStats") -> None:
             "vocabulary": f"{training.vocab_size:,} symbols",
             **{name: f"{n:,} symbols ({n / whole:.1%})" for name, n in parts.items()},
             "a step": f"{training.batch_size} streams × {training.seq_len} symbols",
-            "an epoch": steps,
-            "the training": "ends by the clock"
-            if training.epochs is None
-            else f"at most {training.epochs:.3g} epochs",
+            **how_long(training.steps_per_epoch, training.epochs),
         },
     )

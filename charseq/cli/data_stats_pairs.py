@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from charseq.cli.stats_tables import bar, show_counts, show_facts, some
+from charseq.cli.stats_tables import bar, how_long, show_counts, show_facts, some
 from charseq.text.characters import escape
 from charseq.text.symbols import TAG_SEPARATOR
 
@@ -133,9 +133,6 @@ def _show_training(console: "Console", training: "PairTrainingStats") -> None:
             "ids, with tags, end and unknown",
             "a step": f"{training.batch_size:,} pairs",
             **spliced,
-            "an epoch": f"{training.steps_per_epoch:,} steps",
-            "the training": "ends by the clock"
-            if training.epochs is None
-            else f"at most {training.epochs:.3g} epochs",
+            **how_long(training.steps_per_epoch, training.epochs),
         },
     )

@@ -22,6 +22,15 @@ def show_facts(console: "Console", facts: Mapping[str, str]) -> None:
     console.print(grid)
 
 
+def how_long(steps_per_epoch: int, epochs: float | None) -> dict[str, str]:
+    """Facts of a training; without ``epochs`` the clock ends it."""
+    long = "" if epochs is None else f"{epochs:,.0f}" if epochs >= 100 else f"{epochs:.3g}"
+    return {
+        "an epoch": f"{steps_per_epoch:,} step{'s' * (steps_per_epoch != 1)}",
+        "the training": f"at most {long} epochs" if long else "ends by the clock",
+    }
+
+
 def show_counts(console: "Console", counts: Mapping[str, int]) -> None:
     """The symbols in columns, the commonest first."""
     from rich.columns import Columns
