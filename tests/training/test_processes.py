@@ -159,7 +159,8 @@ def test_told_to_stop_while_the_text_is_encoded_it_leaves_at_once(
         began = time.perf_counter()
         said, errors = process.communicate(timeout=60)
         assert time.perf_counter() - began < 2
-    assert (process.returncode, said, errors) == (code, "", "")
+    assert (process.returncode, errors) == (code, "")
+    assert said == "stopped before the first step; there is nothing to save\n"
     assert not (tmp_path / "runs").exists()
     assert [path.suffix for path in (tmp_path / "cache" / "encoded").iterdir()] == [".lock"]
 
