@@ -10,7 +10,7 @@ from charseq.config.schema.shared import TrainConfig
 
 GRACE = 0.1  # of max_minutes, for the evaluation at its end
 LEAST_GRACE = 5.0  # seconds of it
-TINY = 1e-9
+MOMENT = 1e-9  # seconds, where the warm-up has taken all of them
 
 
 class Progress(Protocol):
@@ -85,9 +85,9 @@ class Limits:
             length = max(1, self.total_steps - settings.warmup_steps)
             done = (progress.step - settings.warmup_steps) / length
         if settings.max_minutes is not None and progress.step:
-            by_clock = progress.seconds / (60 * settings.max_minutes)
-            warm_up = by_clock * min(1.0, settings.warmup_steps / progress.step)
-            done = max(done, (by_clock - warm_up) / max(1.0 - warm_up, TINY))
+            warm_up = progress.seconds * min(1.0, settings.warmup_steps / progress.step)
+            left = max(60 * settings.max_minutes - warm_up, MOMENT)
+            done = max(done, (progress.seconds - warm_up) / left)
         return done
 
     def seconds_left(self, progress: Progress) -> float | None:
