@@ -136,8 +136,9 @@ def find_checkpoint(path: Path) -> Path:
         file = path / f"{name}.safetensors"
         if file.exists():
             return file
-    below = sorted({str(file.parent) for file in path.glob("*/**/last.safetensors")})
-    if below:
+    # Runs beside each other, and those of a sweep; no deeper, as the folder may be anybody's home
+    depths = ("*/last.safetensors", "*/*/last.safetensors")
+    if below := sorted(str(file.parent) for depth in depths for file in path.glob(depth)):
         raise CheckpointError(f"{escape(str(path))}: is not one run; it holds {_some(below)}")
     raise CheckpointError(
         f"{path}: holds no checkpoint (best.safetensors or last.safetensors); is it a run folder?"
