@@ -70,13 +70,13 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
     from charseq.text.symbols import TAG_SEPARATOR
 
     corpus = load_pairs(trained.config.data, trained.vocab)
-    pairs = corpus.valid if len(corpus.valid) else corpus.train
-    known = "" if pairs is corpus.valid else ", which are trained on: none are held back"
+    pairs, part = corpus.valid, "validation pairs"
+    if not len(pairs):
+        pairs, part = corpus.train, "training pairs, which are trained on: none are held back"
     # Drawn, as every so many would all have the same tags where a file goes through them in turn
     chosen = random.Random(0).sample(pairs.examples, min(SHOWN, len(pairs.examples)))  # noqa: S311
     examples = sorted(chosen, key=lambda example: example.source)
-    part = "validation" if pairs is corpus.valid else "training"
-    console.print(f"\nsome conversions, of the {part} pairs{known}:", style="dim", soft_wrap=True)
+    console.print(f"\nsome conversions, of the {part}:", style="dim", soft_wrap=True)
     grid = Table.grid(padding=(0, 2))
     conversions = trained.convert(
         [(example.source, example.features) for example in examples], unknown="replace"

@@ -91,7 +91,7 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
     from charseq.text.pairs import load_pairs
     from charseq.text.read import expand, look
 
-    found = False
+    wrong: list[tuple[str, str]] = []
     for key in ("text", "valid_text", "test_text", "train", "valid", "test"):
         name = getattr(config.data, key, None)
         if name is None:
@@ -101,19 +101,18 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
             if name.startswith(PREFIX):
                 find_files(name.removeprefix(PREFIX))
             elif isinstance(config.data, PairDataConfig):
-                for setting, why in missing_columns(first_lines(path), config.data):
-                    found = True
-                    yield f"data.{setting}", f"{escape(name)}: {why}"
+                lacking = missing_columns(first_lines(path), config.data)
+                wrong += [(f"data.{one}", f"{escape(name)}: {why}") for one, why in lacking]
             else:
                 look(path, config.data.errors)
         except CharseqError as error:
-            found = True
-            yield f"data.{key}", str(error)
-    if isinstance(config.data, PairDataConfig) and not found and _are_here(config.data):
+            wrong.append((f"data.{key}", str(error)))
+    if isinstance(config.data, PairDataConfig) and not wrong and _are_here(config.data):
         try:
             load_pairs(config.data)
         except CharseqError as error:
-            yield from (("data.train", line) for line in str(error).splitlines())
+            wrong += [("data.train", line) for line in str(error).splitlines()]
+    yield from wrong
     if config.train.init_from is not None:
         from charseq.models.init_from import read_origin
 

@@ -180,10 +180,10 @@ def stop_flag(
         if signals and time.monotonic() - first < AT_ONCE:
             return
         signals.append(number)
-        if len(signals) == 1 and may_leave():
-            console.print("stopped before the first step; there is nothing to save", style="yellow")
-            raise SystemExit(EXIT_CODES[number])
         if len(signals) > 1:
+            raise SystemExit(EXIT_CODES[number])
+        if may_leave():
+            console.print("stopped before the first step; there is nothing to save", style="yellow")
             raise SystemExit(EXIT_CODES[number])
         first = time.monotonic()
         console.print(said, style="yellow")
