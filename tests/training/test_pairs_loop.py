@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from small_runs import stop_after
+from text_runs import changed
 
 from charseq.config import config_from_json
 from charseq.config.schema import Seq2SeqConfig
@@ -50,10 +51,7 @@ def settings(pairs: Path, **changes: Any) -> Seq2SeqConfig:
             "scheduled_sampling": 0.2,
         },
     }
-    for name, value in changes.items():
-        section, setting = name.split("__")
-        data[section][setting] = value
-    config = config_from_json(data, where="the test")
+    config = config_from_json(changed(data, changes), where="the test")
     assert isinstance(config, Seq2SeqConfig)
     return config
 

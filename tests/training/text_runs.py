@@ -30,12 +30,17 @@ def settings(text: Path, **changes: Any) -> LMConfig:
             "average_decay": 0.9,
         },
     }
+    config = config_from_json(changed(data, changes), where="the test")
+    assert isinstance(config, LMConfig)
+    return config
+
+
+def changed(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Settings with changes, each named section__setting."""
     for name, value in changes.items():
         section, setting = name.split("__")
         data[section][setting] = value
-    config = config_from_json(data, where="the test")
-    assert isinstance(config, LMConfig)
-    return config
+    return data
 
 
 def run(config: Config, folder: Path, **options: Any) -> list[Event]:
