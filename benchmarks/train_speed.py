@@ -13,7 +13,8 @@ Every contender is a process of its own, and they take turns (``turns.py``):
     fused bf16       the same with `train.precision: bf16`
     peak             nothing but products of matrices: torch.mm of float32 at its fastest
 
-and with --device cuda also nn.LSTM fp16, torch and torch bf16: cuDNN behind charseq's own step.
+and with --device cuda also nn.LSTM fp16; and torch and torch bf16, which are cuDNN behind charseq's
+own step.
 
 A turn is one step that fetches the caches back and three that are timed. A figure is the median
 over the rounds; a ratio is the median of the ratios round by round, with its quartiles. The share
