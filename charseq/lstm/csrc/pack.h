@@ -11,6 +11,11 @@ template <typename Kind> Size packed_size_backward(Order<Kind> order, Size input
     return order.columns() * round_up(inputs, Kind::Lanes);
 }
 
+// What one instruction takes of one weight's row.
+template <typename Kind> struct Term {
+    typename Kind::Part parts[Kind::Pair];
+};
+
 // W for x W^T: for each four vectors of its rows, in `order`, a panel (inputs, vectors, Lanes). Of an
 // LSTM these are the gates of a block of units.
 template <typename Kind>
@@ -23,19 +28,16 @@ void pack_forward(const typename Kind::Real *weight, Order<Kind> order, Size inp
         for (Size at = mine.from * Lanes; at < mine.to * Lanes; at += Lanes) {
             const Size panel = at / Wide * Wide, rest = order.columns() - panel;
             const Size width = rest < Wide ? rest : Wide;
-            for (Size start = 0; start < deep; start += Lanes) {
+            for (Size start = 0; start < deep; start += Lanes * Pair) {
                 // A square is read along its rows, then turned: along columns rows of a power of two
                 // would drive each other out of the cache
-                typename Kind::Real square[Lanes][Lanes] = {};
+                Term<Kind> square[Lanes][Lanes] = {};
                 for (Size lane = 0; lane < Lanes; lane++)
                     if (const Size row = order.row(at + lane); row >= 0)
-                        Kind::store(square[lane],
-                                    Kind::load_some(weight + row * inputs + start, inputs - start));
-                auto *to = packed + panel * deep + (at - panel) * Pair;
-                for (Size k = start; k < start + Lanes && k < deep; k++)
-                    for (Size lane = 0; lane < Lanes; lane++)
-                        to[k / Pair * width * Pair + lane * Pair + k % Pair] =
-                            Kind::to_part(square[lane][k - start]);
+                        Kind::load_terms(square[lane][0].parts, weight + row * inputs + start, inputs - start);
+                auto *to = (Term<Kind> *)(packed + panel * deep + (at - panel) * Pair + start * width);
+                for (Size k = 0; k < Lanes && start + k * Pair < deep; k++)
+                    for (Size lane = 0; lane < Lanes; lane++) to[k * width + lane] = square[lane][k];
             }
         }
     });

@@ -77,6 +77,8 @@ template <typename Number> struct Plain {
     static INLINE Vector multiply_add(Vector sum, Real row, Vector weights) { return sum + row * weights; }
     static INLINE Part to_part(Real x) { return x; }
     static INLINE void store_terms(Part *p, Vector v, Vector) { store(p, v); }
+    // `Pair` vectors of a row, of which `count` numbers are there, then zeros
+    static INLINE void load_terms(Part *p, const Real *from, Size count) { store(p, load_some(from, count)); }
 };
 
 using Float = Plain<float>;
@@ -106,6 +108,10 @@ struct Bfloat16 : Plain<float> {
         const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)one));
         const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)two));
         _mm512_storeu_si512(p, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+    }
+    static INLINE void load_terms(Part *p, const Real *from, Size count) {
+        for (Size at = 0; at < Pair * Lanes; at += Lanes)
+            store_parts(p + at, load_some(from + at, count - at));
     }
     // `count` numbers, and zeros up to `to`
     static INLINE void copy_parts(Part *p, const float *from, Size count, Size to) {

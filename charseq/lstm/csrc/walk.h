@@ -120,9 +120,7 @@ template <typename Kind> bool Walk<Kind>::forward(Size first, Size last) const {
         return false;
     if constexpr (Kind::Pair > 1)
         for (Size r = 0; r < most; r++)
-            for (Size u = 0; u < wide; u++)
-                parts.at[(2 * r + 1) * wide + u] =
-                    u < units ? Kind::to_part(h_0[(first + r) * units + u]) : Part(0);
+            Kind::copy_parts(parts.at + (2 * r + 1) * wide, h_0 + (first + r) * units, units, wide);
     for (Size r = 0; r < most; r++) to.at[r] = sums.at + r * Columns * Lanes;
     const Real *const *so_far = (const Real *const *)to.at;
     const typename Kind::Vector all = typename Kind::Vector{} + update;
