@@ -5,7 +5,6 @@ text in the compiled kernel and in torch, on every device, but for the rounding 
 Nothing here imports torch.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, Protocol, Self
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
+from charseq.inference.drawing import check_drawing
 from charseq.lstm.stream import diverged
 from charseq.text.vocab import Ids, Unknown, Vocab
 
@@ -147,7 +147,8 @@ def generate(
     Raises:
         CharseqError: at once when an argument is out of range; later when the model gives NaN.
     """
-    _check(len(prompt), length, temperature, top_k, top_p)
+    _check(len(prompt), length)
+    check_drawing(temperature, top_k, top_p)
     if writer.symbols == 1:
         never = None
 
@@ -184,19 +185,11 @@ def uniform_numbers(seed: int) -> Callable[[int], NDArray[np.float64]]:
     return lambda count: (bits.random_raw(count) >> np.uint64(11)) * np.float64(2.0**-53)
 
 
-def _check(
-    prompt: int, length: int, temperature: float, top_k: int | None, top_p: float | None
-) -> None:
+def _check(prompt: int, length: int) -> None:
     if prompt < 1:
         raise CharseqError("generate: the prompt is empty; it needs at least one symbol")
     if length < 0:
         raise CharseqError(f"length: must be at least 0, not {length}")
-    if not 0.0 <= temperature < math.inf:
-        raise CharseqError(f"temperature: must be at least 0 and finite, not {temperature}")
-    if top_k is not None and top_k < 1:
-        raise CharseqError(f"top_k: must be at least 1, not {top_k}")
-    if top_p is not None and not 0.0 < top_p <= 1.0:
-        raise CharseqError(f"top_p: must be above 0 and at most 1, not {top_p}")
 
 
 def _decode(vocab: Vocab, chunks: Iterable[NDArray[np.int64]]) -> Iterator[str]:

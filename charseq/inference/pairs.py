@@ -1,6 +1,6 @@
 """Measure how often models of pairs are right, and what they make of each source."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,7 @@ from charseq.inference.search import Hypothesis
 from charseq.models.monotonic import MonotonicDecoder
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_batches import collate
+from charseq.text.pair_stats import round_width
 from charseq.text.pair_vocab import END, PairVocab
 from charseq.text.pairs import Example, Pairs
 from charseq.text.symbols import TAG_SEPARATOR
@@ -150,21 +151,13 @@ def breakdown(judged: Sequence[Judged], by: By = "length") -> list[Group]:
         names = sorted(members, key=lambda name: (-len(members[name]), name))
     else:
         longest = max((one.source_length for one in judged), default=0)
-        width = next(w for w in _round_widths() if w * MOST_GROUPS >= longest)
+        width = round_width(longest, MOST_GROUPS)
         for one in sorted(judged, key=lambda one: one.source_length):
             first = max(0, one.source_length - 1) // width * width + 1
             name = f"{first}" if width == 1 else f"{first}–{first + width - 1}"
             members.setdefault(name, []).append(one)
         names = list(members)
     return [Group(name, len(members[name]), *_rates(members[name])) for name in names]
-
-
-def _round_widths() -> Iterator[int]:
-    """1, 2, 5, 10, 20, 50, …"""
-    power = 1
-    while True:
-        yield from (power, 2 * power, 5 * power)
-        power *= 10
 
 
 def _rates(judged: Sequence[Judged]) -> tuple[float, float]:

@@ -7,7 +7,6 @@ source alone: no result depends on what else is in the batch, but for the roundi
 products.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from charseq.errors import CharseqError
 from charseq.inference.beam import search
 from charseq.inference.distribution import tempered
+from charseq.inference.drawing import check_drawing
 from charseq.inference.ensemble import Ensemble, reading_all
 from charseq.inference.follow import follow, greedy
 from charseq.inference.trace import Hypothesis, Ints, hypotheses
@@ -118,12 +118,7 @@ def sample(
             "sample: give a number for each source, at least one draw and a seed of at least 0; "
             f"not {len(numbers)} numbers for {len(lengths)} sources, {draws} draws, seed {seed}"
         )
-    if not 0.0 <= temperature < math.inf:
-        raise CharseqError(f"temperature: must be at least 0 and finite, not {temperature}")
-    if top_k is not None and top_k < 1:
-        raise CharseqError(f"top_k: must be at least 1, not {top_k}")
-    if top_p is not None and not 0.0 < top_p <= 1.0:
-        raise CharseqError(f"top_p: must be above 0 and at most 1, not {top_p}")
+    check_drawing(temperature, top_k, top_p)
     uniform = np.zeros((len(most), draws, 1 + max(most, default=0)))
     for b, number in enumerate(numbers):
         for draw in range(draws):

@@ -1,9 +1,9 @@
 """What pairs hold, counted before hours are spent training on them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import combinations, islice
+from itertools import combinations, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,12 @@ from charseq.text.stats import RARE
 from charseq.text.symbols import count_symbols, split_symbols
 
 SHOWN = 10  # ambiguous sources that are kept as examples
+
+
+def round_width(longest: int, most: int) -> int:
+    """The least of 1, 2, 5, 10, 20, … of which ``most`` ranges hold every length to ``longest``."""
+    widths: Iterator[int] = (digit * 10**zeros for zeros in count() for digit in (1, 2, 5))
+    return next(width for width in widths if width * most >= longest)
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,7 @@ class Lengths:
 
     def bins(self, most: int = 12) -> list[tuple[int, int, int]]:
         """The histogram in at most so many bars of one round width: first, last length, pairs."""
-        widths = (digit * 10**zeros for zeros in range(20) for digit in (1, 2, 5))
-        width = next(width for width in widths if width * most >= self.longest)
+        width = round_width(self.longest, most)
         return [
             (first, first + width - 1, sum(self.histogram[first : first + width]))
             for first in range(1, self.longest + 1, width)
