@@ -120,6 +120,12 @@ def main() -> None:
         app()
     except CharseqError as error:
         _fail(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a path that the system refuses: too long, or in a closed folder
+        if error.filename is None:
+            raise
+        _fail(CharseqError(f"{error.filename}: {error.strerror}"))
     except (MemoryError, RuntimeError) as error:  # torch has no error of its own for a full CPU
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise

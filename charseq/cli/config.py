@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +53,8 @@ def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fal
 
     said = overrides or ()
     try:
-        missing = missing_files(load_config(config, said))
+        settings = load_config(config, said)
+        missing = chain(missing_files(settings), wrong_origin(settings))
         problems = [f"{_place(config, said, key)}: {key}: {why}" for key, why in missing]
     except ConfigError as error:
         problems = error.problems
@@ -82,8 +84,7 @@ def schema(
 
 
 def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
-    """Each setting that names a file, a named set or a column that is not there, and why not; or a
-    checkpoint with which a training cannot begin."""
+    """Each setting of the data that names a file, a set or a column that is not there; why not."""
     from charseq.config.schema.seq2seq import PairDataConfig
     from charseq.text.characters import escape
     from charseq.text.datasets import PREFIX, find_files
@@ -113,6 +114,10 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
         except CharseqError as error:
             wrong += [("data.train", line) for line in str(error).splitlines()]
     yield from wrong
+
+
+def wrong_origin(config: "Config") -> Iterator[tuple[str, str]]:
+    """Why a training cannot begin with the checkpoint of train.init_from, if it cannot."""
     if config.train.init_from is not None:
         from charseq.models.init_from import read_origin
 

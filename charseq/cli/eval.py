@@ -1,4 +1,4 @@
-"""``charseq eval``: how well a trained model foresees a text, or converts sources."""
+"""``charseq eval``: how well a trained model predicts a text, or converts sources."""
 
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Final, Literal

@@ -1,4 +1,4 @@
-"""``charseq eval --dynamic``: a language model that learns from the text that it has foreseen."""
+"""``charseq eval --dynamic``: a language model that learns from the text that it has predicted."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any

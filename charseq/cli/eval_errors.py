@@ -1,9 +1,9 @@
 """What ``charseq eval --errors`` shows: the worst outputs, and the commonest mistakes of all."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from charseq.cli.confidence import percent
 from charseq.text.characters import escape
 from charseq.text.symbols import TAG_SEPARATOR
 
@@ -40,7 +40,7 @@ def show_errors(
     for number, one in enumerate(shown, 1):
         title = (
             f"{number}. {one.edits:,} {'edit' if one.edits == 1 else 'edits'} of "
-            f"{len(one.reference):,} symbols, probability {math.exp(one.log_probability):.1%}"
+            f"{len(one.reference):,} symbols, probability {percent(one.log_probability)}"
         )
         console.print(Text(title, style="dim"), soft_wrap=True)
         grid = Table.grid(padding=(0, 2))

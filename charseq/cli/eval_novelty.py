@@ -91,7 +91,10 @@ def _held_out(trained: "TrainedLanguageModel", request: TextRequest) -> "Ids | N
         share = trained.config.data.split[1]
         if trained.config.data.valid_text is None and not share:
             return None
-    return text_ids(trained, request)
+    ids = text_ids(trained, request)
+    if not len(ids):
+        raise CharseqError("--novelty: nothing of the held-out text is left to compare with")
+    return ids
 
 
 def _report(
@@ -104,7 +107,9 @@ def _report(
     defaults = trained.config.sample
     temperature = defaults.temperature if how.temperature is None else how.temperature
     seed = defaults.seed if how.seed is None else how.seed
-    other = request.data or f"{request.split or 'valid'} text of the run"
+    other = f"{request.split or 'valid'} text of the run"
+    if request.data is not None:
+        other = request.data
     if request.as_json:
         report = {
             "sampled": found["sampled"].to_json(),

@@ -1,4 +1,4 @@
-"""``charseq eval`` of a language model: how well it foresees a text."""
+"""``charseq eval`` of a language model: how well it predicts a text."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from charseq.text.vocab import Ids, Unknown
 
 LONG = 50_000  # characters; what takes less than a second needs no progress bar
-SHADES = {  # bits, up to: a style, from foreseen to unforeseen; five that 16 colors can show
+SHADES = {  # bits, up to: a style, from expected to surprising; five that 16 colors can show
     1.0: "black on green",
     3.0: "black on cyan",
     5.0: "black on yellow",
@@ -81,7 +81,7 @@ def text_ids(trained: "TrainedLanguageModel", request: TextRequest) -> "Ids":
     if request.text is not None:
         return trained.vocab.encode(request.text, unknown=policy)  # says where a stranger is
     if request.data is not None or request.source is not None:
-        return _encode(trained, request.data or STANDARD_INPUT, policy)
+        return _encode(trained, STANDARD_INPUT if request.data is None else request.data, policy)
     return trained.split_ids(request.split or "valid", policy)
 
 
@@ -178,7 +178,6 @@ def _as_json(
 def _show_score(
     console: "Console", trained: "TrainedLanguageModel", score: "Score", window: int | None
 ) -> None:
-
     from charseq.text.characters import escape
 
     unit = unit_of(trained)

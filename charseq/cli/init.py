@@ -1,6 +1,7 @@
 """``charseq init``: write a complete, commented configuration to begin with."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from rich.text import Text
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
-    from charseq.text.pair_look import Notice
+    from charseq.text.notices import Notice
 
 
 def init(
@@ -90,7 +91,7 @@ def init(
     if missing:
         again = "; when it is right, do this again with --force, as some settings depend on it"
         console.print(Text(f"note: {missing}{again}", style="yellow"), soft_wrap=True)
-    step = f"[bold]charseq train {escape(str(file))}[/]"
+    step = f"[bold]charseq train {escape(shlex.quote(str(file)))}[/]"
     if NO_TAB in notes:
         step = f"save {escape(source)} with a tab between source and target"
     console.print(f"next: {step}", soft_wrap=True)

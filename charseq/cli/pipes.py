@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,8 @@ Told: TypeAlias = Callable[[int, int | None], object]  # done, and of how much w
 
 MANY = 50  # sources; fewer need no progress bar
 STANDARD_INPUT = "-"
+_STREAMS = {"stdout": 1, "stderr": 2}
+_DESCRIPTOR = re.compile(r"/dev/(?P<stream>stdout|stderr)|/(?:dev|proc/self)/fd/(?P<number>\d+)")
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 
@@ -103,7 +106,8 @@ def _decoded(file: BinaryIO, name: str, wrong: Wrong) -> Iterator[tuple[str, str
 def whole_file(name: str) -> Iterator[BinaryIO]:
     """A file to write to, which appears under its name when all is written, or not at all.
 
-    A name of something else, such as ``/dev/stdout`` or a pipe, is written to as it goes.
+    A name of something else, such as ``/dev/stdout`` or a pipe, is written to as it goes; where
+    standard output is a file, it is never begun anew.
 
     Raises:
         CharseqError: it cannot be written.
@@ -112,6 +116,11 @@ def whole_file(name: str) -> Iterator[BinaryIO]:
 
     if "\0" in name:
         raise CharseqError(f"{name}: is no name of a file")
+    opened = _DESCRIPTOR.fullmatch(name)
+    if opened:
+        with _descriptor(opened, name) as file:
+            yield file
+        return
     path = Path(os.path.realpath(expand(name)))  # what a link points at is replaced, not the link
     direct = path.exists() and not path.is_file() and not path.is_dir()
     temporary = path if direct else path.with_name(f".{path.name}.tmp")
@@ -130,6 +139,20 @@ def whole_file(name: str) -> Iterator[BinaryIO]:
         if not direct:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _descriptor(opened: re.Match[str], name: str) -> Iterator[BinaryIO]:
+    """What this process has open already; to open it by its name could empty the file behind it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        with os.fdopen(os.dup(int(opened["number"] or _STREAMS[opened["stream"]])), "wb") as file:
+            yield file
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CharseqError(f"{name}: cannot be written: {error.strerror}") from None
 
 
 def harmless(text: str) -> str:

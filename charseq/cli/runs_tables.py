@@ -74,7 +74,7 @@ def score(one: "Evaluation | None") -> str:
     if one is None:
         return ""
     if one.ser is None:
-        return f"{one.nats:.4f} nats, {one.nats if one.bpc is None else one.bpc:.3f} bpc"
+        return f"{one.nats:.4f} nats" + ("" if one.bpc is None else f", {one.bpc:.3f} bpc")
     return f"{one.accuracy:.2%} right, SER {one.ser:.2%}"
 
 

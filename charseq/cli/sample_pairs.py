@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from charseq.cli.pipes import MANY, STANDARD_INPUT, progress_bar, read_lines, show_note
 from charseq.cli.sample_request import PairRequest, check_request
 from charseq.cli.sample_sources import SourceReader, named
-from charseq.cli.sample_targets import targets
+from charseq.cli.sample_targets import check_pictures, targets
 
 if TYPE_CHECKING:
     from charseq.inference.trained_seq2seq import Conversion, EncodedSource, TrainedSeq2Seq
@@ -50,6 +50,7 @@ def _conversions(reader: SourceReader, sources: list[str]) -> Iterator["Conversi
     if file != STANDARD_INPUT:
         lines = named(sources) if file is None else read_lines(file, wrong)
         every = list(reader.sources(lines, wrong))
+        check_pictures(len(every) * request.n_best, request)
         total = len(every) + reader.wrong
         yield from _with_bar(_with_gaps(_converted(every, reader), reader), total, request)
     elif sys.stdin.isatty():

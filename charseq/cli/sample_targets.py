@@ -45,7 +45,8 @@ def targets(
                 _write_lines(conversion, request, out, with_tags=with_tags)
             written += 1
             if conversion is not None and pictures is not None:
-                _add(pictures, conversion)
+                pictures.extend(_alignment(conversion, output) for output in conversion.outputs)
+                check_pictures(len(pictures), request)
 
         yield write
         if request.as_json:
@@ -146,11 +147,11 @@ def _drawn(alignment: "Alignment") -> str:
     return captured.get() + "\n"
 
 
-def _add(pictures: list["Alignment"], conversion: "Conversion") -> None:
+def check_pictures(count: int, request: PairRequest) -> None:
+    """Refuse more pictures than a file of --attention-file holds."""
     from charseq.reports.attention_file import MOST
 
-    pictures += [_alignment(conversion, output) for output in conversion.outputs]
-    if len(pictures) > MOST:
+    if request.attention_file is not None and count > MOST:
         raise CharseqError(
             f"--attention-file: a file holds {MOST} pictures; give fewer sources, or take "
             "--attention with --json, which has the numbers of all"

@@ -103,8 +103,8 @@ def _record(
     unknown: "Unknown",
 ) -> dict[str, Any]:
     text = "".join(pieces)
-    nats = None
-    if text:
+    nats = None  # as of bytes that are no UTF-8, which the text does not show
+    if text and not (trained.vocab.kind == "byte" and "\ufffd" in text):
         read = trained.default_prime if prime is None else prime
         nats = trained.surprisal(text, after=read, unknown=unknown).mean().item()
     return {"seed": seed, "prime": prime, "text": text, "nats": nats}

@@ -35,12 +35,17 @@ def plan_sweep(
     Raises:
         ConfigError: every mistake.
     """
-    from charseq.cli.config import missing_files
+    from charseq.cli.config import missing_files, wrong_origin
     from charseq.config.grid import plan
 
     planned = plan(config, overrides, over, seeds=seeds, draws=draws, draw_seed=draw_seed)
     by_data = {one.config.data.model_dump_json(): one.config for one in planned}
+    by_shape = {  # with what train.init_from has to agree
+        f"{one.config.train.init_from} {one.config.model} {one.config.data}": one.config
+        for one in planned
+    }
     missing = [found for one in by_data.values() for found in missing_files(one)]
+    missing += [found for one in by_shape.values() for found in wrong_origin(one)]
     if missing:
         problems = dict.fromkeys(f"{config}: {key}: {why}" for key, why in missing)
         raise ConfigError(list(problems))

@@ -63,8 +63,8 @@ def train(
     """Train a model as a configuration says; checkpoints and metrics go to the run's folder.
 
     Ctrl-C finishes the step, saves, and says how to resume; twice leaves at once, as it does
-    before the first step. A run is
-    resumed by its folder, with the settings it has; --set changes those that may change.
+    before the first step. A run is resumed by its folder, with the settings it has; --set changes
+    those that may change.
 
     Example: charseq train configs/dates.yaml --set train.max_steps=5000
 
@@ -114,7 +114,10 @@ def _train(
         best = evaluation_json(read_run(folder).best)
         typer.echo(json_text({"run": str(folder), **asdict(stopped), "best": best}, None).encode())
     if stopped.finished:
-        show_result(console, folder)
+        try:
+            show_result(console, folder)
+        except CharseqError as error:  # the data has gone; the training is done and saved
+            console.print(Text(f"note: no example can be shown: {error}", style="yellow"))
     if stopped.warning:
         # No error: all was done as asked, and is there to be looked at. A script that tries
         # learning rates finds the warning in --json.
@@ -148,9 +151,12 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
             " configuration"
         )
     if not resume:
+        from charseq.cli.after_train import command_line
+
         raise CharseqError(
-            f"{config}: is the folder of a run: `charseq train {config} --resume` goes on with it,"
-            f" `charseq train {settings} --run DIR` trains anew with its settings"
+            f"{config}: is the folder of a run: `{command_line('train', str(config), '--resume')}`"
+            f" goes on with it, `{command_line('train', str(settings))} --run DIR` trains anew with"
+            " its settings"
         )
     if run:
         raise CharseqError(
@@ -168,8 +174,8 @@ def stop_flag(
     """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one leaves at once.
 
     The first does too while ``may_leave`` says so. A console whose reader has gone, as `head`
-    does, is a SIGPIPE in the list. A signal that this process was told to ignore,
-    as nohup does, stays ignored. Two at once are one: `timeout` tells a process and then its group.
+    does, is a SIGPIPE in the list. A signal that this process was told to ignore, as nohup does,
+    stays ignored. Two at once are one: `timeout` tells a process and then its group.
     """
     signals: list[int] = []
     first = 0.0

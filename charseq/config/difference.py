@@ -24,7 +24,7 @@ def differing(configs: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def short(values: dict[str, Any]) -> dict[str, Any]:
-    """By the last parts of the keys, where these are unequivocal."""
+    """By the last parts of the keys, where these are unambiguous."""
     last = [key.rpartition(".")[2] for key in values]
     return {
         name if last.count(name) == 1 else key: value

@@ -28,7 +28,6 @@ DIGITS = 3  # of a drawn number
 TRIES = 100  # draws of what was drawn already, before all is taken for drawn
 CORNERS = 64  # combinations of the ends of ranges that are looked at
 LONGEST_NAME = 120  # characters of a folder
-AS_CONFIGURED = ""  # the name of the only combination where nothing is tried but seeds
 
 
 @dataclass(frozen=True)

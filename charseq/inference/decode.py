@@ -1,4 +1,4 @@
-"""Let a model write: one stream, one symbol at a time, each drawn from what the model foresees.
+"""Let a model write: one stream, one symbol at a time, each drawn from what the model predicts.
 
 Every symbol has one uniform random number of the seed's, whoever computes: a seed writes the same
 text in the compiled kernel and in torch, on every device, but for the rounding of the products.

@@ -1,4 +1,4 @@
-"""Dynamic evaluation: a language model goes on learning from the text that it has foreseen.
+"""Dynamic evaluation: a language model goes on learning from the text that it has predicted.
 
 Krause, Kahembwe, Murray and Renals 2018, "Dynamic Evaluation of Neural Sequence Models". The text
 is read in short segments. Each is scored with the weights θ as they are then; only after that is it
@@ -57,7 +57,7 @@ class Dynamics:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """So short products gain nothing from a second thread, and wait for it where others compute."""
+    """Products this small gain nothing from a second thread, and wait for it on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -29,7 +29,7 @@ FEWEST_STEPS = 32  # of a window in one forward pass; with shorter ones, more wi
 
 
 class Scored(NamedTuple):
-    """What the model foresaw at some places of a text, (T, B) each.
+    """What the model predicted at some places of a text, (T, B) each.
 
     Attributes:
         nats: the cross-entropy of the character that came.
@@ -114,7 +114,7 @@ def scorable(ids: Ids) -> int:
     if len(ids) < 2:
         raise CharseqError(
             f"the text to evaluate has {len(ids)} characters; it needs at least 2, as each is "
-            "foreseen from those in front of it"
+            "predicted from those before it"
         )
     return len(ids) - 1
 
@@ -164,7 +164,7 @@ def _score(
 ) -> Iterator[Scored]:
     """Read the inputs ``start … start + length - 1`` of B pieces side by side, longest first.
 
-    Yields, chunk after chunk of T steps, what was foreseen behind each input.
+    Yields, chunk after chunk of T steps, what was predicted after each input.
     """
     done, cells = 0, _cells(model)
     while rows := int(np.count_nonzero(lengths > done)):  # the shorter pieces have ended
@@ -177,7 +177,7 @@ def _score(
 
 
 def scored(logits: Tensor, targets: Tensor) -> Scored:
-    """What logits (T, B, V) foresaw of the characters that came, (T, B)."""
+    """What logits (T, B, V) predicted of the characters that came, (T, B)."""
     log_p = logits.log_softmax(-1)
     top, likeliest = log_p.max(-1)
     return Scored(-log_p.gather(-1, targets[..., None])[..., 0], likeliest == targets, top.exp())

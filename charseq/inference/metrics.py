@@ -12,7 +12,7 @@ from charseq.errors import CharseqError
 
 @dataclass(frozen=True)
 class Score:
-    """How well a model foresees a text.
+    """How well a model predicts a text.
 
     Attributes:
         nats: mean cross-entropy of a character, in nats; NaN when the model's outputs are.

@@ -193,8 +193,8 @@ def _cross_entropy(
     symbols_known = models[0].vocab_size
     most = max(1, min(batch_size, CHUNK_FLOATS // (TYPICAL_LENGTH * symbols_known)))
     if any(isinstance(model.decoder, MonotonicDecoder) for model in models):
-        # Each step has a row for every place: probabilities of symbols, and of moves. As long as
-        # they are told to be, so many stand side by side as have room.
+        # Each step has a row for every place: probabilities of symbols, and of moves. Lengths are
+        # stretched so that as many rows stand side by side as have room in CHUNK_FLOATS.
         most, floats = batch_size, lengths**2 * (symbols_known + lengths)
         lengths = TYPICAL_LENGTH * most * floats // CHUNK_FLOATS + 1
     nats, symbols = 0.0, 0

@@ -25,6 +25,7 @@ from charseq.text.pair_look import first_lines
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import Pairs, load_pairs, read_pairs
 from charseq.text.ragged import Int64s
+from charseq.text.rows import has_header
 from charseq.text.symbols import split_tags
 from charseq.text.vocab import Unknown
 
@@ -118,7 +119,8 @@ class TrainedSeq2Seq:
         try:
             data = own_config(self.config, self.paths[0]).data
             rows = first_lines(source_path(data.train)).cells
-            place = rows.pop(0).index(column) if isinstance(column, str) else column - 1
+            header = rows.pop(0) if has_header(data) else []
+            place = header.index(column) if isinstance(column, str) else column - 1
         except (CharseqError, ValueError):  # ValueError: no such column
             return None
         every = [split_tags(row[place]) for row in rows if place < len(row)]

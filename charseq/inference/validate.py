@@ -24,7 +24,7 @@ def validate(
 ) -> Score | PairScore:
     """Score ``data.valid``: a text in parallel streams, or pairs, converted greedily.
 
-    The right answers of pairs are foreseen too, for the loss. Outputs are cut off at twice the
+    The right answers of pairs are predicted too, for the loss. Outputs are cut off at twice the
     longest of them and 10 symbols more, if ``data.max_target_length`` does not do it before: a
     model that knows little yet would write on and on.
 

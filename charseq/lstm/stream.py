@@ -134,7 +134,7 @@ class Stream:
 
     @property
     def logits(self) -> Array:
-        """What the model foresaw for the last symbol written, (V,); of several texts (B, V)."""
+        """What the model predicted for the last symbol written, (V,); of several texts (B, V)."""
         logits = self._logits[:, : self.symbols].copy()
         return logits if len(logits) > 1 else logits[0]
 

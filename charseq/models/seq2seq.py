@@ -178,16 +178,16 @@ class Seq2Seq(nn.Module):
 
     @torch.no_grad()
     def _replace(self, inputs: Tensor, memory: Memory | None, state: State) -> Tensor:
-        """Scheduled sampling: some of ``inputs`` (T, B) replaced by what the model foresaw there.
+        """Scheduled sampling: some of ``inputs`` (T, B) replaced by what the model predicted there.
 
         In two passes (Mihaylova and Martins 2019, section 3), so that each is as parallel as
-        without: this one foresees with the true symbols before. A foreseen END is not read, as in
+        without: this one predicts with the true symbols before. A predicted END is not read, as in
         decoding, which ends there.
         """
-        foreseen = self.decoder(inputs, memory, state).argmax(-1)[:-1]
-        chosen = torch.rand(foreseen.shape, device=foreseen.device) < self.scheduled_sampling
-        chosen &= foreseen != END
-        return torch.cat([inputs[:1], torch.where(chosen, foreseen, inputs[1:])])
+        predicted = self.decoder(inputs, memory, state).argmax(-1)[:-1]
+        chosen = torch.rand(predicted.shape, device=predicted.device) < self.scheduled_sampling
+        chosen &= predicted != END
+        return torch.cat([inputs[:1], torch.where(chosen, predicted, inputs[1:])])
 
     def begin(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, DecoderState]:
         """Read sources (S, B) of ``lengths`` (B,).

@@ -21,7 +21,6 @@ from charseq.text.characters import escape
 
 END = "END"
 BLOCKS = {0.1: " ", 0.3: "░", 0.5: "▒", 0.7: "▓"}  # for weights below; above them all █
-LEGEND = "░ 0.1 and more   ▒ 0.3   ▓ 0.5   █ 0.7"
 RAMP = ((24, 28, 58), (36, 84, 150), (38, 160, 160), (130, 200, 90), (252, 232, 80))  # 0 … 1
 
 

@@ -62,7 +62,7 @@ def of_pairs(config: Seq2SeqConfig, vocab_size: int, batch: PairBatch) -> int:
     if model.input_feeding:
         decoder += written * 4 * hidden**2
         spared += pairs * 4 * hidden**2
-    again = decoder if config.train.scheduled_sampling else 0  # to foresee what it will read
+    again = decoder if config.train.scheduled_sampling else 0  # to predict what it will read
     return 2 * (3 * (encoder + decoder) + again - spared)
 
 

@@ -172,11 +172,11 @@ class _Automaton:
         run, last = self.run.tolist(), self.last.tolist()
         length, link = self.length.tolist(), self.link.tolist()
         order = self.length.argsort(kind="stable").tolist()[2:]
-        for state in reversed(order):  # what was seen, its ends were seen too
+        for state in reversed(order):  # of a run that was seen every suffix was seen too
             shorter = link[state]
             if run[state] and shorter > ROOT:
                 run[shorter], last[shorter] = length[shorter], last[state]
-        for state in order:  # and where nothing was, the longest end that was
+        for state in order:  # one that was not has its longest suffix that was
             if not run[state] and link[state] > ROOT:
                 run[state], last[state] = run[link[state]], last[link[state]]
         return np.array(run)[self.prefix], np.array(last)[self.prefix]

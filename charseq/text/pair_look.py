@@ -14,10 +14,11 @@ from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from charseq.config.scalars import Scalar, write_scalar
+from charseq.config.scalars import Scalar
 from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
+from charseq.text.notices import Notice, Settings, notice_of, said
 from charseq.text.read import read_chunks
 from charseq.text.rows import GZIP, LONGEST_NAME, MOST_NAMES
 from charseq.text.symbols import split_symbols, split_tags
@@ -42,7 +43,6 @@ SHARED = 20  # characters of a line whose order is compared
 SYMBOL = 2.5  # characters, on average, of what spaces separate: of phones, not of words
 
 Row = list[str]  # the cells of a line
-Settings = dict[tuple[str, ...], Scalar]
 
 
 class FirstLines(NamedTuple):
@@ -50,13 +50,6 @@ class FirstLines(NamedTuple):
 
     cells: list[Row]
     whole: bool
-
-
-class Notice(NamedTuple):
-    """What was seen, in a line that is safe to show, and the settings that it asks for."""
-
-    seen: str
-    settings: Settings
 
 
 class Recipe(NamedTuple):
@@ -154,14 +147,14 @@ def look(lines: FirstLines) -> list[Notice]:
             ("data", "source_column"): header[source],
             ("data", "target_column"): header[target],
         }
-        notices.append(_notice(why, columns))
+        notices.append(notice_of(why, columns))
         rows = rows[1:]
     tags = _tags_column(header, rows, {source, target})
     if tags is None and not header and _of_three(rows, 1):
         tags, target = 1, 2
         why = "tags stand between source and target"
         columns = {("data", "target_column"): target + 1, ("data", "features_column"): tags + 1}
-        notices.append(_notice(why, columns))
+        notices.append(notice_of(why, columns))
     elif tags is None and not header and _of_three(rows, 0):
         tags, source, target = 0, 1, 2
         why = "tags stand before source and target"
@@ -170,11 +163,11 @@ def look(lines: FirstLines) -> list[Notice]:
             ("data", "target_column"): target + 1,
             ("data", "features_column"): tags + 1,
         }
-        notices.append(_notice(why, columns))
+        notices.append(notice_of(why, columns))
     elif tags is not None:
         column = _name(header, tags)
         why = f"column {tags + 1} holds tags"
-        notices.append(_notice(why, {("data", "features_column"): column}))
+        notices.append(notice_of(why, {("data", "features_column"): column}))
     unread = [place for place in range(3) if place not in (source, target, tags)]
     if not header and unread and len(_cells(rows, 2)) >= MOST * len(rows):
         read = f"sources are column {source + 1}, targets column {target + 1}"
@@ -183,7 +176,7 @@ def look(lines: FirstLines) -> list[Notice]:
     for side, place in (("source", source), ("target", target)):
         if _spaced(_cells(rows, place)):
             why = f"spaces separate the symbols of a {side}"
-            notices.append(_notice(why, {("data", f"{side}_separator"): " "}))
+            notices.append(notice_of(why, {("data", f"{side}_separator"): " "}))
     if lines.whole:
         notices += _few(rows, source, target)
     notices += _without_tab(lines.cells)
@@ -235,8 +228,8 @@ def _foreign(first: Row, rows: Sequence[Row]) -> bool:
 
 def _tags_column(header: Row, rows: Sequence[Row], taken: Collection[int]) -> int | None:
     """The place of the column that has such a name, or else of the third, if it holds tags."""
-    named = [place for place, cell in enumerate(header) if _plain(cell) in TAGS]
-    if named:
+    places = (place for place, cell in enumerate(header) if _plain(cell) in TAGS)
+    if named := [place for place in places if place not in taken]:
         return named[0]
     return 2 if 2 not in taken and _are_tags(_cells(rows, 2), len(rows)) else None
 
@@ -300,11 +293,11 @@ def _few(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:
     )
     orderless = {path: value for path, value in ORDERLESS.items() if path in recipe.settings}
     if kept is None:
-        why += OTHER_ORDER + _said(orderless)
+        why += OTHER_ORDER + said(orderless)
     yield Notice(why, recipe.settings)
     if kept is not None and kept < MOST:
         moved = f"{1 - kept:.0%} of the letters and digits of a source move past each other"
-        yield _notice(moved, orderless)
+        yield notice_of(moved, orderless)
 
 
 def _kept_order(rows: Iterable[Row], source: int, target: int) -> float | None:
@@ -321,14 +314,6 @@ def _kept_order(rows: Iterable[Row], source: int, target: int) -> float | None:
         kept += sum(before < after for before, after in combinations(places, 2))
         total += math.comb(len(places), 2)
     return kept / total if total >= ENOUGH else None
-
-
-def _notice(why: str, settings: Settings) -> Notice:
-    return Notice(f"{why}: {_said(settings)}", settings)
-
-
-def _said(settings: Settings) -> str:
-    return ", ".join(f"{'.'.join(path)}: {write_scalar(settings[path])}" for path in settings)
 
 
 def _name(header: Row, place: int) -> int | str:

@@ -80,10 +80,6 @@ class PairVocab:
         """How many target ids there are."""
         return 2 + len(self.target)
 
-    def normal_source(self, text: str) -> str:
-        """The source as the model reads it: normalized, one separator between two symbols."""
-        return self.source.join(self.source.split(normalized(text, self.normalize)))
-
     def encode_source(
         self,
         text: str,

@@ -196,6 +196,12 @@ class _Columns:
         return [cells[self.target], *others]
 
 
+def has_header(data: PairDataConfig) -> bool:
+    """Whether the first line names the columns: where a setting calls one by its name."""
+    columns = (data.source_column, data.target_column, data.features_column)
+    return any(isinstance(column, str) for column in columns)
+
+
 def _find_columns(first: str, data: PairDataConfig, name: str) -> _Columns:
     """The columns that the settings mean; a file whose columns have names begins with a header."""
     chosen = {
@@ -217,7 +223,7 @@ def _find_columns(first: str, data: PairDataConfig, name: str) -> _Columns:
         places["target_column"],
         places.get("features_column"),
         data.further_targets,
-        any(isinstance(column, str) for column in chosen.values()),
+        has_header(data),
     )
 
 

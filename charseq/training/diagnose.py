@@ -9,10 +9,10 @@ from torch import Tensor
 
 from charseq.config.schema.shared import TrainConfig
 from charseq.lstm.cell import Gates, State
-from charseq.lstm.layer import LSTM
 from charseq.models.build import Model
 from charseq.models.language_model import LanguageModel
 from charseq.models.seq2seq import Seq2Seq
+from charseq.text.corpus import Batch
 from charseq.text.pair_batches import PairBatch
 from charseq.training.state import TrainingState
 
@@ -65,7 +65,7 @@ def diagnose(model: Model, batch: Any, state: State | None) -> str:
         if not parameter.isfinite().all():
             lines.append(f"weights that are not finite: {name}{_gates(parameter, name)}")
     values = (
-        _text_values(model, torch.from_numpy(batch.inputs).to(model.device), state)
+        _text_values(model, batch, state)
         if isinstance(model, LanguageModel)
         else _pair_values(model, batch)
     )
@@ -87,22 +87,22 @@ def _gates(tensor: Tensor, name: str) -> str:
     return f" (gates {', '.join(bad)})"
 
 
-def _text_values(model: LanguageModel, inputs: Tensor, state: State | None) -> Named:
-    h, c = model.lstm.zero_state(inputs.shape[1]) if state is None else state
-    yield "the carried state h_0", h
-    yield "the carried state c_0", c
-    yield from _steps(model.lstm, model.embed(inputs), (h, c))
-
-
-def _steps(lstm: LSTM, x: Tensor, state: State) -> Named:
-    """The gates, c and h of each layer at each time step."""
-    for t, x_t in enumerate(x):
-        _, state, layers = lstm.step(x_t, state)
+def _text_values(model: LanguageModel, batch: Batch, state: State | None) -> Named:
+    """The gates, c and h of each layer at each time step, and the logits."""
+    inputs = torch.from_numpy(batch.inputs).to(model.device)
+    if state is None or batch.starts_epoch:
+        state = model.lstm.zero_state(inputs.shape[1])
+    else:
+        yield "the carried state h_0", state[0]
+        yield "the carried state c_0", state[1]
+    for t, x_t in enumerate(model.embed(inputs)):
+        output, state, layers = model.lstm.step(x_t, state)
         for layer, gates in enumerate(layers):
             for name, value in gates._asdict().items():
                 yield f"{name} of layer {layer} at time step {t}", value
             yield f"c of layer {layer} at time step {t}", state[1][layer]
             yield f"h of layer {layer} at time step {t}", state[0][layer]
+        yield f"the logits at time step {t}", model.output(output)
 
 
 def _pair_values(model: Seq2Seq, batch: PairBatch) -> Named:

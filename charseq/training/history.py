@@ -41,7 +41,7 @@ class Logged(_Line):
 
 
 class Evaluation(_Line):
-    """A line about the validation data; ``accuracy`` and below are of pairs, but for accuracy."""
+    """A line about the validation data; ``bpc`` is of texts, ``ser`` and ``wer`` are of pairs."""
 
     nats: float
     seconds: float

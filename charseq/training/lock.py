@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from charseq.errors import CharseqError
 
 LOCK, HOLDER = ".lock", ".pid"
+PATIENCE = 0.5  # seconds
 
 
 @contextmanager
@@ -24,8 +25,9 @@ def hold(path: Path, *, doing: str, instead: str) -> Iterator[None]:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        # flock, not a file that is there or not: a killed process leaves no lock behind.
-        lock = FileLock(path / LOCK, timeout=0)
+        # flock, not a file that is there or not: a killed process leaves no lock behind. Whoever
+        # looks whether it is held has it for a moment.
+        lock = FileLock(path / LOCK, timeout=PATIENCE, poll_interval=PATIENCE / 50)
         lock.acquire()
     except Timeout:
         raise CharseqError(
@@ -48,8 +50,8 @@ def hold(path: Path, *, doing: str, instead: str) -> Iterator[None]:
 def is_held(path: Path) -> bool:
     """Whether somebody works there now.
 
-    Only where a holder left its number is the lock tried: to try it is to hold it for a moment, in
-    which a training that begins would be refused.
+    Only where a holder left its number is the lock tried: to try it is to hold it for a moment, for
+    which a training that begins would have to wait.
     """
     if not (path / HOLDER).exists():
         return False

@@ -29,7 +29,7 @@ def roll_back(state: TrainingState, folder: RunFolder, error: NotFiniteError) ->
     may = settings.on_nan == "rollback" and before.rollbacks < settings.max_rollbacks
     checkpoint = _sane(folder, state.model.vocab_size) if may else None
     if checkpoint is None:
-        # Behind every checkpoint: who resumes leaves it, and the line, behind.
+        # A step after any checkpoint: resuming goes back to one, and drops the line.
         with suppress(SaveError):
             folder.log({"event": NOT_FINITE, "step": before.step + 1, "why": str(error)})
         advice = _advice(folder, settings.learning_rate, before)

@@ -22,7 +22,7 @@ class Saves:
     """Writes into a run folder. A failure raises SaveError, or is an event: train.on_save_error.
 
     Attributes:
-        step: the step of the newest checkpoint, when that holds all that is known.
+        step: the step of the newest checkpoint; None while there is progress that it lacks.
     """
 
     def __init__(self, folder: RunFolder, state: TrainingState, settings: TrainConfig) -> None:

@@ -260,3 +260,14 @@ def test_version(charseq: Run) -> None:
     from charseq import __version__
 
     assert charseq("--version").stdout == f"charseq {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["train"], ["eval"], ["sample"], ["runs"], ["sweep"], ["config", "check"]]
+)
+def test_a_name_that_the_system_refuses_is_told(command: list[str], charseq: Run) -> None:
+    name = "a" * 300  # as of a source that was typed where the run belongs
+    result = charseq(*command, name)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert f"{name}: " in result.stderr.replace("\n", "")

@@ -121,6 +121,11 @@ def test_a_file_and_a_pipe_are_scored_alike(run_folder: str, tmp_path: Path) -> 
         assert {name: result[name] for name in expected} == expected
 
 
+def test_a_file_without_a_name_is_not_standard_input(run_folder: str) -> None:
+    result = CliRunner().invoke(app, [run_folder, "--data", ""], input="on the mat\n")
+    assert isinstance(result.exception, CharseqError)
+
+
 def test_what_each_character_of_a_line_costs(run_folder: str) -> None:
     nats = load_text(run_folder).surprisal("the cat\n")
     lines = run(run_folder, "--text", "the cat\n").split("\n")

@@ -1,4 +1,4 @@
-"""``charseq eval --calibration``: the error of what was converted or foreseen, shown and drawn."""
+"""``charseq eval --calibration``: the error of what was converted or predicted, shown and drawn."""
 
 import json
 import math

@@ -66,6 +66,13 @@ def test_another_text_takes_the_place_of_held_out_text(run_folder: str, tmp_path
     assert report["held_out"]["longest"]["length"] < 10
 
 
+def test_nothing_is_no_yardstick(run_folder: str, tmp_path: Path) -> None:
+    strange = tmp_path / "strange.txt"
+    strange.write_text("ξένος")
+    message = refused(run_folder, "--novelty", "--data", str(strange), "--unknown", "skip")
+    assert message == "--novelty: nothing of the held-out text is left to compare with"
+
+
 def test_a_copy_is_shown_escaped_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(width=60, color_system=None)
     monkeypatch.setattr(command, "SHOWN", 5)

@@ -275,7 +275,7 @@ def test_the_worst_are_shown_with_carets_below_what_differs() -> None:
         judged("right", "right", 0, 0.9),
         judged("one", "ore", 1, 0.25),
         judged("1979-5-04", "1979-05-03", 2),
-        judged("owe", "ore", 1, 0.75),
+        judged("owe", "ore", 1, 0.9998),
         judged("\x1b a", "\x1b b", 1, 0.1),
     ]
     with console.capture() as captured:
@@ -289,7 +289,7 @@ def test_the_worst_are_shown_with_carets_below_what_differs() -> None:
         "                 ^   ^",
     ]
     assert [line for line in lines if re.match(r"\d\. 1 edit of", line)] == [
-        "2. 1 edit of 3 symbols, probability 75.0%",
+        "2. 1 edit of 3 symbols, probability >99.9%",
         "3. 1 edit of 3 symbols, probability 25.0%",
         "4. 1 edit of 3 symbols, probability 10.0%",
     ]

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -77,6 +79,26 @@ def test_a_device_is_written_to_as_it_goes(tmp_path: Path) -> None:
     reader.join()
     assert read == [b"through"]
     assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_standard_output_by_its_name_is_added_to(name: str, tmp_path: Path) -> None:
+    """A file that it goes to is neither emptied nor replaced; a pipe is written to."""
+    program = (
+        "from charseq.cli.pipes import whole_file\n"
+        f"print('before')\nwith whole_file({name!r}) as out: out.write(b'table\\n')\nprint('after')"
+    )
+    command = [sys.executable, "-c", program]
+    log = tmp_path / "log.txt"
+    log.write_text("precious\n")
+    with log.open("a") as file:
+        subprocess.run(command, stdout=file, check=True)
+    assert log.read_text() == "precious\nbefore\ntable\nafter\n"
+    piped = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    assert piped.stdout == b"before\ntable\nafter\n"
+    none = pytest.raises(CharseqError, match="/dev/fd/999: cannot be written: Bad file")
+    with none, whole_file("/dev/fd/999"):
+        pass
 
 
 def test_a_full_disk_is_told() -> None:

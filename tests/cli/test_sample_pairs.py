@@ -13,6 +13,7 @@ from pair_runs import LONGEST, make_config, make_run
 from pair_sampling import app, load_pairs, refused, run, targets
 from typer.testing import CliRunner
 
+from charseq.inference.trained_seq2seq import TrainedSeq2Seq
 from charseq.models.checkpoint import read_checkpoint, write_checkpoint
 from charseq.text.pair_vocab import PairVocab
 from charseq.training.files import write_config
@@ -283,8 +284,12 @@ def test_the_alignment_as_a_file(letters: str, tmp_path: Path) -> None:
         assert data.startswith({"s": b"<?xml", "h": b"<!DOCTYPE", "p": b"\x89PNG"}[name[2]])
     message = refused(letters, "a", "--attention-file", str(tmp_path / "a.jpg"))
     assert "name a file that ends in .png, .svg, .html" in message
-    many = ["a"] * 25
-    message = refused(letters, *many, "--attention-file", str(tmp_path / "b.html"))
+    twice = ["--attention-file", str(tmp_path / "b.html"), "--beam", "2", "--n-best", "2"]
+    with pytest.MonkeyPatch.context() as patch:  # refused before anything is converted
+        patch.setattr(TrainedSeq2Seq, "convert", None)
+        message = refused(letters, *["a"] * 13, *twice)
+    assert "a file holds 24 pictures; give fewer sources" in message
+    message = refused(letters, "-", *twice, given=b"a\n" * 13)  # whose number nobody knew
     assert "a file holds 24 pictures; give fewer sources" in message
     assert not (tmp_path / "b.html").exists()
 

@@ -102,6 +102,9 @@ def test_nothing_begins_before_all_is_valid() -> None:
     ]
     with pytest.raises(ConfigError, match=r"dog\.txt: there is no such file"):
         charseq("sweep", "cat.yaml", "--over", "data.text=cat.txt,dog.txt")
+    with pytest.raises(ConfigError) as caught:
+        charseq("sweep", "cat.yaml", "--over", "train.init_from=no,none")
+    assert [problem.count("train.init_from: ") for problem in caught.value.problems] == [1, 1]
     with pytest.raises(CharseqError, match="name a file that ends in"):
         charseq("sweep", "cat.yaml", "--plot", "x.gif")
     assert not Path("runs").exists()
@@ -205,3 +208,11 @@ def test_a_folder_that_was_planned_for_nothing_is_refused(tmp_path: Path) -> Non
     lay_out(tmp_path / "sweep", [], {})
     with pytest.raises(CharseqError, match="holds no runs"):
         charseq("sweep", str(tmp_path / "sweep"))
+
+
+def test_a_shape_that_what_it_begins_with_has_not_is_refused_before_anything_begins() -> None:
+    charseq("train", "cat.yaml", "--set", "train.max_steps=2", "--device", "cpu")
+    from_it = ["--set", "train.init_from=runs/cat", "--out", "tuned"]
+    with pytest.raises(ConfigError, match="hidden_size is 8 there and 16 here"):
+        charseq("sweep", "cat.yaml", *from_it, "--over", "model.hidden_size=16,8")
+    assert not Path("tuned").exists()

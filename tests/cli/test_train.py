@@ -181,3 +181,23 @@ def test_what_a_training_of_pairs_shows_at_its_end_is_not_of_the_test(tmp_path: 
     alone = ["--set", "data.valid=null", "--set", "data.split=1/0/0"]
     shown = charseq("pairs.yaml", "--run", "none", *alone).stdout.partition("conversions, ")[2]
     assert shown.startswith("of the training pairs, which are trained on: none are held back:\nabc")
+
+
+def test_a_finished_training_is_done_also_when_its_data_has_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("pairs.tsv").write_text("".join(f"{a}{b}\t{b}{a}\n" for a in "abcd" for b in "abcd"))
+    Path("pairs.yaml").write_text(
+        "task: seq2seq\ndata: {train: pairs.tsv}\nmodel: {hidden_size: 4, backend: torch}\n"
+        "train: {batch_size: 4, max_steps: 2}\n"
+    )
+    show = TrainingDisplay.show
+
+    def shown(self: TrainingDisplay, event: Event) -> None:
+        show(self, event)
+        Path("pairs.tsv").unlink(missing_ok=True)
+
+    monkeypatch.setattr(TrainingDisplay, "show", shown)
+    result = charseq("pairs.yaml")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1].startswith("note: no example can be shown: pairs.tsv: ")

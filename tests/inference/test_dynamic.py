@@ -141,7 +141,7 @@ def test_without_a_learning_rate_nothing_changes(length: int, segment: int, rule
 def test_nothing_is_learned_from_what_is_not_scored_yet(rule: Rule, segment: int) -> None:
     """Over all that could come next the probabilities are 1 in sum.
 
-    Were a segment learned from before it is scored, each would be foreseen too well.
+    Were a segment learned from before it is scored, each would be predicted too well.
     """
     model, ids = make_model(1), make_text(30)
     how = Dynamics(rule, 0.05, 0.01, segment)
@@ -157,7 +157,7 @@ def test_nothing_is_learned_from_what_is_not_scored_yet(rule: Rule, segment: int
 
 
 @pytest.mark.parametrize(("rule", "learning_rate"), [("rms", 0.02), ("sgd", 0.5)])
-def test_what_repeats_itself_is_foreseen_better_and_the_model_stays_as_it_is(
+def test_what_repeats_itself_is_predicted_better_and_the_model_stays_as_it_is(
     rule: Rule, learning_rate: float
 ) -> None:
     model = make_model().train()

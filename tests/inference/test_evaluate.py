@@ -126,7 +126,7 @@ def test_progress_ends_at_all_characters() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1])
-def test_a_text_with_nothing_to_foresee_is_refused(length: int) -> None:
+def test_a_text_with_nothing_to_predict_is_refused(length: int) -> None:
     with pytest.raises(CharseqError, match=f"has {length} characters; it needs at least 2"):
         evaluate(make_model(), make_text(length))
     with pytest.raises(CharseqError, match="at least 2"):

@@ -133,6 +133,9 @@ def test_tags_that_every_pair_of_the_training_has(pairs: Path) -> None:
     assert usual("ab\tba\tV\n", None) == ()
     named = {"source_column": "word", "target_column": "form"}
     assert usual("word\ttags\tform\nab\tN;PL\tba\n", "tags", **named) == ("N", "PL")
+    mixed = {"source_column": "word", "target_column": 2}
+    assert usual("word\tform\tlabels\nab\tba\tV\n", 3, **mixed) == ("V",)
+    assert usual("word\ttags\tform\nab\tN;PL\tba\n", "tags", **named) == ("N", "PL")
     trained = load_seq2seq(str(pairs.parent / "run"))
     pairs.write_text("other\tnames\n")
     assert trained.usual_tags is None

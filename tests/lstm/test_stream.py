@@ -54,14 +54,14 @@ def weights_of(model: LanguageModel, kind: str = "float64") -> dict[str, NDArray
 
 
 def constant(probabilities: list[float]) -> dict[str, NDArray[np.float64]]:
-    """The weights of a model that foresees the same at every step."""
+    """The weights of a model that predicts the same at every step."""
     weights = weights_of(make_model(len(probabilities), 2))
     weights["output.weight"][:] = 0.0
     weights["output.bias"][:] = np.log(probabilities)
     return weights
 
 
-def foreseen(model: LanguageModel, ids: list[int]) -> Tensor:
+def predicted(model: LanguageModel, ids: list[int]) -> Tensor:
     """The logits after each symbol of a text, (T, V), all of it read at once."""
     with torch.no_grad():
         logits, _ = model(torch.tensor(ids)[:, None])
@@ -71,7 +71,7 @@ def foreseen(model: LanguageModel, ids: list[int]) -> Tensor:
 
 @pytest.mark.parametrize(("build", "kind"), BUILD_KINDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_foresees_what_the_model_in_torch_does(
+def test_it_predicts_what_the_model_in_torch_does(
     shape: tuple[int, int, int, int | None], build: str, kind: str
 ) -> None:
     model = make_model(*shape)
@@ -82,7 +82,7 @@ def test_it_foresees_what_the_model_in_torch_does(
     for symbol in ids:
         stream.read(np.array([symbol]))
         found.append(stream.logits)
-    wanted = foreseen(model, ids.tolist()).numpy()
+    wanted = predicted(model, ids.tolist()).numpy()
     bound = {"float64": 1e-10, "float32": 2e-5, "bfloat16": 0.05}[kind] * np.abs(wanted).max()
     np.testing.assert_allclose(np.stack(found), wanted, rtol=0, atol=bound)
     assert all(logits.dtype == ("float64" if kind == "float64" else "float32") for logits in found)
@@ -130,9 +130,9 @@ def test_every_symbol_is_the_one_that_its_number_falls_on(
     written = Stream(weights_of(model)).write(
         0, uniforms, temperature=temperature, top_k=top_k, top_p=top_p, never=never
     )
-    logits = foreseen(model, [0, *written.tolist()])
-    for foresaw, u, symbol in zip(logits.tolist(), uniforms, written.tolist(), strict=False):
-        p = by_definition(foresaw, temperature, top_k, top_p, -1 if never is None else never)
+    logits = predicted(model, [0, *written.tolist()])
+    for row, u, symbol in zip(logits.tolist(), uniforms, written.tolist(), strict=False):
+        p = by_definition(row, temperature, top_k, top_p, -1 if never is None else never)
         below = math.fsum(p[:symbol])
         assert p[symbol] > 0.0
         assert below - 1e-9 <= u <= below + p[symbol] + 1e-9
@@ -192,7 +192,7 @@ def test_a_fresh_stream_begins_anew_and_leaves_the_other_alone() -> None:
         stream.read(np.array([5]))
         text.extend(other.write(text[-1], np.array([u]), temperature=1.0).tolist())
     assert text[1:] == expected
-    np.testing.assert_allclose(stream.logits, foreseen(model, [5] * 20)[-1])
+    np.testing.assert_allclose(stream.logits, predicted(model, [5] * 20)[-1])
 
 
 @pytest.mark.parametrize("layers", [1, 3])

@@ -131,7 +131,7 @@ def test_one_step_at_a_time_is_the_whole_sequence(backend: str) -> None:
 
 
 @pytest.mark.kernel
-def test_what_the_kernel_writes_with_it_is_what_the_model_foresees() -> None:
+def test_what_the_kernel_writes_with_it_is_what_the_model_predicts() -> None:
     torch.manual_seed(0)
     model = LanguageModel(6, 40, 2, zoneout=0.4, backend="reference").double().eval()
     stream = open_stream(model)

@@ -1,4 +1,4 @@
-"""A model that begins with another's weights foresees what that one foresaw, whatever ids moved."""
+"""A model that begins with another's weights predicts what that one did, whatever ids moved."""
 
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def test_the_logits_of_shared_symbols_of_pairs_are_the_old_ones(
     with torch.no_grad():  # what a pointer mixes is a softmax over all symbols, new ones too
         new.decoder.output.bias[added] = -1e9
 
-    def foreseen(network: Seq2Seq, known: PairVocab) -> Tensor:
+    def predicted(network: Seq2Seq, known: PairVocab) -> Tensor:
         # One after the other: with tags, and with a symbol that neither of them knows.
         sources = [("bxd", ("V",)), ("d!b", ("PL", "V"))]
         logits = []
@@ -109,7 +109,7 @@ def test_the_logits_of_shared_symbols_of_pairs_are_the_old_ones(
             logits.append(network(ids, None, inputs)[..., symbols])
         return torch.cat(logits)
 
-    torch.testing.assert_close(foreseen(new, vocab), foreseen(old, PAIRS))
+    torch.testing.assert_close(predicted(new, vocab), predicted(old, PAIRS))
     assert taken.grown == grown
     assert taken.symbols == {"source": 5, "target": 3}
     assert taken.new_symbols == {"source": ("a", "c", "z", "N"), "target": ("A", "D", "a", "e")}

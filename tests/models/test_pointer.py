@@ -48,7 +48,7 @@ def test_a_place_without_a_target_symbol_is_not_copied_however_much_attention_it
     torch.testing.assert_close(p[0, 0, 2:4], p_gen * nothing[0, 0, 2:4] + (1 - p_gen) / 2)
 
 
-def test_a_symbol_that_neither_way_foresees_has_a_finite_loss_and_gradient() -> None:
+def test_a_symbol_that_neither_way_predicts_has_a_finite_loss_and_gradient() -> None:
     """exp(-200) is zero in float32, its logarithm is not infinite here."""
     pointer = Pointer(1, 1)
     logits = torch.tensor([[[200.0, 0.0]]], requires_grad=True)

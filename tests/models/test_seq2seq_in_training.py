@@ -23,7 +23,7 @@ def test_nothing_is_dropped_outside_training() -> None:
     plain = make()
     for model in (dropping, plain):
         with torch.no_grad():
-            model.decoder.output.bias[0] = -50.0  # it foresees symbols, which could be sampled
+            model.decoder.output.bias[0] = -50.0  # it predicts symbols, which could be sampled
     batch = make_batch(PAIRS)
     assert dropping.loss(batch)[0].item() == plain.loss(batch)[0].item()
     assert dropping.train().loss(batch)[0].item() != plain.loss(batch)[0].item()
@@ -173,9 +173,9 @@ def test_scheduled_sampling_never_and_always() -> None:
         model.decoder.output.bias.copy_(torch.tensor([2.0, 0.0, 0.0, 0.0, 2.0]))
     source, lengths, inputs = tensors(make_batch(PAIRS))
     memory, state = model.encode(source, lengths)
-    foreseen = model.decoder(inputs, memory, state).argmax(-1)
-    assert (foreseen == 0).any()
-    assert (foreseen > 0).any()
+    predicted = model.decoder(inputs, memory, state).argmax(-1)
+    assert (predicted == 0).any()
+    assert (predicted > 0).any()
     model.scheduled_sampling = 0.0
     assert torch.equal(model._replace(inputs, memory, state), inputs)
     model.scheduled_sampling = 1.0
@@ -183,7 +183,7 @@ def test_scheduled_sampling_never_and_always() -> None:
     assert torch.equal(found[0], inputs[0])
     for t in range(1, len(inputs)):
         for column in range(len(PAIRS)):
-            guess = foreseen[t - 1, column]
+            guess = predicted[t - 1, column]
             assert found[t, column] == (inputs[t, column] if guess == 0 else guess)
     batch = make_batch(PAIRS)
     loss, count, _ = model.loss(batch)
@@ -198,7 +198,7 @@ def test_scheduled_sampling_never_and_always() -> None:
 def test_scheduled_sampling_replaces_at_its_rate() -> None:
     model = make(attention="none", scheduled_sampling=0.25).train()
     with torch.no_grad():
-        model.decoder.output.bias[3] = 50.0  # it foresees nothing else
+        model.decoder.output.bias[3] = 50.0  # it predicts nothing else
     inputs = torch.zeros(11, 400, dtype=torch.int64)
     memory, state = model.encode(torch.ones(2, 400, dtype=torch.int64), None)
     found = model._replace(inputs, memory, state)

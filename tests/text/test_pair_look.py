@@ -287,3 +287,24 @@ def test_columns_that_a_file_lacks() -> None:
     assert lacking(target_column="pron") == {
         "target_column": "several columns are called 'pron': line 1 has 'word', 'pron', 'pron'"
     }
+
+
+def test_a_column_of_targets_is_not_one_of_tags_by_its_name() -> None:
+    rows = [["year", "tag"], *([word, str(1900 + n)] for n, word in enumerate(WORDS))]
+    found = data_settings(look(FirstLines(rows, True)))
+    assert found == {"source_column": "year", "target_column": "tag"}
+
+
+NAMES = ("source", "target", "tags", "word", "form", "tag", "", "x", "V;PST", "1")
+
+
+@given(
+    header=st.lists(st.sampled_from(NAMES), min_size=1, max_size=4),
+    cells=st.lists(st.sampled_from(("a b", "ab", "V;PST", "N", "7", "")), min_size=1, max_size=4),
+    times=st.sampled_from((1, 120)),
+)
+def test_whatever_is_noticed_can_be_read_so(
+    header: list[str], cells: list[str], times: int
+) -> None:
+    found = data_settings(look(FirstLines([header, *[cells] * times], True)))
+    PairDataConfig.model_validate({"train": "t.tsv", **found})

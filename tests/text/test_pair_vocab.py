@@ -56,7 +56,7 @@ def test_every_text_of_longer_symbols_comes_back(symbols: list[str]) -> None:
 def test_separators_at_the_ends_or_in_a_row_add_no_id() -> None:
     assert G2P.encode_target(" b  a ").tolist() == G2P.encode_target("b a").tolist()
     spaced = PairVocab(Symbols(" ", ("a",)), Symbols("", ("a",)))
-    assert spaced.normal_source("  a  a") == "a a"
+    assert spaced.encode_source("  a  a").tolist() == spaced.encode_source("a a").tolist()
 
 
 def test_tags_never_clash_with_symbols() -> None:
@@ -69,9 +69,9 @@ def test_a_source_is_normalized_before_it_is_split() -> None:
     vocab = PairVocab(Symbols("", ("e", "\u0301")), Symbols("", ("é",)), normalize="NFD")
     assert vocab.encode_source("é").tolist() == [1, 2]
     assert vocab.encode_target("é").tolist() == [2]
-    assert vocab.normal_source("é") == "e\u0301"
     compat = PairVocab(Symbols(" ", ("f", "i")), Symbols("", ("a",)), normalize="NFKC")
-    assert compat.normal_source("f\u00a0i") == "f i"  # NFKC turns the no-break space into one
+    # NFKC turns the no-break space into one
+    assert compat.encode_source("f\u00a0i").tolist() == compat.encode_source("f i").tolist()
 
 
 def test_a_source_may_be_read_from_its_end_but_its_tags_come_first() -> None:

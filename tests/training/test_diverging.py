@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_runs import stop_after
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from charseq.errors import NotFiniteError
 from charseq.models.language_model import LanguageModel
+from charseq.text.corpus import Batch
+from charseq.training.diagnose import diagnose
 from charseq.training.events import Evaluated, Stopped
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -82,6 +85,20 @@ def test_a_nan_is_diagnosed_and_the_last_good_checkpoint_kept(
         assert "first in the forward pass: the carried state c_0" in message
     kept = tensors(tmp_path / "run" / "last.safetensors")
     assert all(tensor.isfinite().all() for tensor in kept.values() if tensor.is_floating_point())
+
+
+def test_what_the_forward_pass_did_not_read_is_not_blamed() -> None:
+    """Where the streams begin anew the loss leaves the carried state out."""
+    model = LanguageModel(3, 4)
+    with torch.no_grad():
+        model.output.bias[1] = torch.nan
+    h, c = model.lstm.zero_state(2)
+    ids = np.zeros((5, 2), np.int64)
+    carried = h, c + torch.inf
+    told = diagnose(model, Batch(ids, ids, starts_epoch=True), carried)
+    assert "first in the forward pass: the logits at time step 0" in told
+    told = diagnose(model, Batch(ids, ids, starts_epoch=False), carried)
+    assert "first in the forward pass: the carried state c_0" in told
 
 
 @pytest.mark.parametrize("split", [[0.8, 0.1, 0.1], [1.0, 0.0, 0.0]])

@@ -14,6 +14,7 @@ from small_runs import log_of, run, settings
 
 from charseq.models.checkpoint import read_checkpoint
 from charseq.text.cache import cache_folder
+from charseq.training.lock import HOLDER, LOCK, hold
 
 
 @pytest.fixture(autouse=True)
@@ -257,3 +258,24 @@ def test_the_same_seed_gives_the_same_bits_in_every_process(tmp_path: Path, task
     for other in others:
         assert list(first) == list(other)
         assert all(torch.equal(other[name], tensor) for name, tensor in first.items())
+
+
+def test_who_looks_at_a_run_does_not_keep_a_training_from_it(tmp_path: Path) -> None:
+    """Where a killed process left its number, a look holds the lock for a moment."""
+    (tmp_path / LOCK).touch()
+    (tmp_path / HOLDER).write_text("999999")
+    program = (
+        "from pathlib import Path; from charseq.training.lock import is_held\n"
+        "print(flush=True)\nwhile True: is_held(Path('.'))"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as watcher:
+        assert watcher.stdout is not None
+        watcher.stdout.readline()
+        try:
+            for _ in range(300):
+                with hold(tmp_path, doing="trains", instead="go away"):
+                    pass
+                (tmp_path / HOLDER).write_text("999999")
+        finally:
+            watcher.kill()

@@ -198,7 +198,7 @@ template <typename Kind> struct WeightGradient {
     }
 
     // (count / Pair, width, Pair); and adds them up, all and by id. Rows of d_z are often a page apart,
-    // where no processor foresees what will be read.
+    // which no processor fetches ahead by itself.
     void pack_gradients(Size k, Size count, Size column, Size width, Part *to, Real *sums, Real *by_id,
                         Size ids_apart) const {
         const auto add = [&](Size row, Size at, Vector v) {

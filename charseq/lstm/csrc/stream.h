@@ -1,5 +1,5 @@
 // A stack of layers that writes: a batch of texts, one symbol at a time, each drawn from what the model
-// foresees. The whole loop is here, since one step of a small model takes a microsecond or two.
+// predicts. The whole loop is here, since one step of a small model takes a microsecond or two.
 #pragma once
 
 #include <algorithm>
