@@ -1,12 +1,10 @@
 """What ``charseq train`` shows when it is done: what the model can do, and what to type next."""
 
 import random
-import shlex
-import shutil
-import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from charseq.cli.next_commands import show_next
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,8 +17,11 @@ LONGEST = 400  # characters of a sample
 SHOWN = 8  # sources that are converted before the reader's eyes
 
 
-def show_result(console: "Console", run: Path) -> None:
-    """A sample of the best checkpoint, and commands to go on with."""
+def show_result(console: "Console", run: Path, *, measured: bool) -> None:
+    """A sample of the best checkpoint, and commands to go on with.
+
+    ``measured``: whether there is anything held back to evaluate it on.
+    """
     if console.quiet:
         return
     from charseq.inference.load import load
@@ -35,13 +36,9 @@ def show_result(console: "Console", run: Path) -> None:
         more = [["sample", *source], ["eval", "--errors", "5"]]
         if trained.config.model.attention != "none":
             more.insert(1, ["sample", "--attention", *source])
+    if not measured:
+        more = [command for command in more if command[0] != "eval" or "--text" in command]
     show_next(console, [[name, str(run), *rest] for name, *rest in more])
-
-
-def show_next(console: "Console", commands: Iterable[Sequence[str]]) -> None:
-    """What to type next, by the arguments of each command."""
-    lines = [command_line(*arguments) for arguments in commands]
-    console.print("\nnext:", *lines, sep="\n  ", markup=False, soft_wrap=True)
 
 
 def _show_text(console: "Console", trained: "TrainedLanguageModel") -> None:
@@ -110,13 +107,3 @@ def _source_arguments(trained: "TrainedSeq2Seq", examples: "list[Example]") -> l
 
     plainest = min(examples, key=lambda example: len(options(example)))
     return [*options(plainest), plainest.source]
-
-
-def command_line(*arguments: str) -> str:
-    """A command as it can be pasted here, also where charseq is not on the PATH."""
-    program = [sys.argv[0]]
-    if shutil.which("charseq"):
-        program = ["charseq"]
-    elif Path(sys.argv[0]).name == "__main__.py":
-        program = [sys.executable, "-m", "charseq"]
-    return shlex.join([*program, *arguments])

@@ -1,19 +1,15 @@
 """``charseq config show | check | schema``: look at a configuration without running it."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from charseq.cli.options import AsJson, Overrides
-from charseq.errors import CharseqError, ConfigError
-
-if TYPE_CHECKING:
-    from charseq.config import Config
-    from charseq.config.schema.seq2seq import PairDataConfig
+from charseq.cli.pipes import print_json
+from charseq.errors import ConfigError
 
 config_app = typer.Typer(
     help="Show or check a configuration, or print its JSON Schema.\n\n"
@@ -35,7 +31,7 @@ def show(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fals
 
     resolved = load_config(config, overrides or ())
     if as_json:
-        _print(_json(config_to_json(resolved)))
+        print_json(config_to_json(resolved))
     else:
         _print(dump_config(resolved))
 
@@ -44,11 +40,12 @@ def show(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fals
 def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Find every mistake in a configuration; the exit code is 2 if there is one.
 
-    The files that it names have to be there. Those of pairs are read to their ends, as by a
-    training, once every dataset:NAME among them has been fetched.
+    The files that it names have to be there, and are read to their ends, as by a training. Those of
+    pairs are so once every dataset:NAME among them has been fetched.
 
     Example: charseq config check charseq.yaml
     """
+    from charseq.cli.check import missing_files, wrong_origin
     from charseq.config import load_config
 
     said = overrides or ()
@@ -59,7 +56,7 @@ def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fal
     except ConfigError as error:
         problems = error.problems
     if as_json:
-        _print(_json({"valid": not problems, "problems": problems}))
+        print_json({"valid": not problems, "problems": problems})
         raise typer.Exit(ConfigError.exit_code if problems else 0)
     if problems:
         raise ConfigError(problems)
@@ -80,64 +77,7 @@ def schema(
     from charseq.config import load_config
     from charseq.config.template import json_schema
 
-    _print(_json(json_schema(load_config(config).task if config else None)))
-
-
-def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
-    """Each setting of the data that names a file, a set or a column that is not there; why not."""
-    from charseq.config.schema.seq2seq import PairDataConfig
-    from charseq.text.characters import escape
-    from charseq.text.datasets import PREFIX, find_files
-    from charseq.text.pair_look import first_lines, missing_columns
-    from charseq.text.pairs import load_pairs
-    from charseq.text.read import expand, look
-
-    wrong: list[tuple[str, str]] = []
-    for key in ("text", "valid_text", "test_text", "train", "valid", "test"):
-        name = getattr(config.data, key, None)
-        if name is None:
-            continue
-        path = expand(name)
-        try:
-            if name.startswith(PREFIX):
-                find_files(name.removeprefix(PREFIX))
-            elif isinstance(config.data, PairDataConfig):
-                lacking = missing_columns(first_lines(path), config.data)
-                wrong += [(f"data.{one}", f"{escape(name)}: {why}") for one, why in lacking]
-            else:
-                look(path, config.data.errors)
-        except CharseqError as error:
-            wrong.append((f"data.{key}", str(error)))
-    if isinstance(config.data, PairDataConfig) and not wrong and _are_here(config.data):
-        try:
-            load_pairs(config.data)
-        except CharseqError as error:
-            wrong += [("data.train", line) for line in str(error).splitlines()]
-    yield from wrong
-
-
-def wrong_origin(config: "Config") -> Iterator[tuple[str, str]]:
-    """Why a training cannot begin with the checkpoint of train.init_from, if it cannot."""
-    if config.train.init_from is not None:
-        from charseq.models.init_from import read_origin
-
-        try:
-            read_origin(config.train.init_from, config)
-        except CharseqError as error:
-            yield "train.init_from", str(error).removeprefix("train.init_from: ")
-
-
-def _are_here(data: "PairDataConfig") -> bool:
-    """Whether every named set has been fetched."""
-    from charseq.text.datasets import source_path
-
-    try:
-        for name in (data.train, data.valid, data.test):
-            if name is not None:
-                source_path(name)
-    except CharseqError:
-        return False
-    return True
+    print_json(json_schema(load_config(config).task if config else None))
 
 
 def _place(file: Path, overrides: Sequence[str], key: str) -> str:
@@ -151,10 +91,6 @@ def _place(file: Path, overrides: Sequence[str], key: str) -> str:
         return str(file)
     text = file.read_text(encoding="utf-8-sig")
     return str(read_yaml(text, Place(str(file), 1, 1)).place_of(tuple(key.split("."))))
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def _print(text: str) -> None:

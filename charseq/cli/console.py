@@ -43,7 +43,6 @@ class TrainingDisplay:
         self.console = console
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._loss: float | None = None
         self._total: int | None = None
         self._symbol = "symbols"
 
@@ -155,7 +154,6 @@ class TrainingDisplay:
             self._print(f"{side}: {count:,} symbols taken, {news}")
 
     def _step(self, event: "Step") -> None:
-        self._loss = event.loss
         left = "" if event.seconds_left is None else f"{clock(event.seconds_left)} left"
         loss = f"loss {_figure(event.loss)}"
         speed = f"{event.symbols_per_second:,.0f} {self._symbol}/s"
@@ -168,7 +166,7 @@ class TrainingDisplay:
             self._print("  ".join(filter(None, [count, loss, speed, left])))
 
     def _evaluated(self, event: "Evaluated") -> None:
-        train = "" if self._loss is None else f"  train {_figure(self._loss, 4)}"
+        train = "" if event.train_loss is None else f"  train {_figure(event.train_loss, 4)}"
         best = "  best so far" if event.is_best else ""
         if event.diverged:
             best += "  diverged: worse than guessing"

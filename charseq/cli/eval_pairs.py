@@ -61,6 +61,7 @@ def evaluate_pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
     score, judged = _judge(trained, pairs, request)
     if request.predictions is not None:
         _write_predictions(request.predictions, judged)
+    _show_strangers(trained, judged)
     found = _calibration(judged, request)
     if request.as_json:
         report = _report(trained, request, score, judged, len(pairs.examples))
@@ -79,7 +80,7 @@ def evaluate_pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
         _show_groups(console, judged, request.by)
     if found is not None:
         show_calibration(console, found, ANSWERS)
-    _show_score(console, _facts(trained, request, score, judged, len(pairs.examples)))
+    show_facts(console, _facts(trained, request, score, judged, len(pairs.examples)))
 
 
 def _check(trained: "TrainedSeq2Seq", request: PairRequest) -> None:
@@ -191,6 +192,17 @@ def _write_predictions(file: str, judged: Sequence["Judged"]) -> None:
             out.write(("\t".join(cells) + "\n").encode())
 
 
+def _show_strangers(trained: "TrainedSeq2Seq", judged: Sequence["Judged"]) -> None:
+    """Where most sources hold what training lacked, it may be another column that was read."""
+    count = sum(_unseen(trained, [one])[0] > 0 for one in judged)
+    if 2 * count > len(judged):
+        show_note(
+            f"{count:,} of {len(judged):,} sources hold symbols or tags that training lacked; are"
+            " the columns in the order of the training pairs?",
+            "warning",
+        )
+
+
 def _report(
     trained: "TrainedSeq2Seq",
     request: PairRequest,
@@ -267,11 +279,6 @@ def _facts(
     if trained.paths[1:]:
         facts["ensemble with"] = "\n".join(escape(str(path)) for path in trained.paths[1:])
     return facts
-
-
-def _show_score(console: "Console", facts: dict[str, str]) -> None:
-
-    show_facts(console, facts)
 
 
 def _show_groups(console: "Console", judged: Sequence["Judged"], by: "By") -> None:

@@ -51,8 +51,8 @@ def init(
 
     Beside it goes charseq.schema.json, with which an editor completes and checks the settings.
     Where the file of --pairs is there, its first lines are looked at for a header, tags, and spaces
-    between symbols; a small one gets settings that suit few pairs. What is noticed is said, and
-    what is wrong with the beginning of a --text.
+    between symbols. A small file gets settings that suit few pairs, or a short text. What is
+    noticed is said.
 
     Example: charseq init words.yaml --pairs words.tsv
 
@@ -88,26 +88,28 @@ def init(
 
     console.print(f"wrote [bold]{escape(str(file))}[/] and {SCHEMA_FILE}", soft_wrap=True)
     console.print(noticed, end="", soft_wrap=True)
-    if missing:
-        again = "; when it is right, do this again with --force, as some settings depend on it"
-        console.print(Text(f"note: {missing}{again}", style="yellow"), soft_wrap=True)
     step = f"[bold]charseq train {escape(shlex.quote(str(file)))}[/]"
-    if NO_TAB in notes:
+    if missing:
+        console.print(Text(f"note: {missing}", style="yellow"), soft_wrap=True)
+        step = "when that is right, do this again with --force, as some settings depend on it"
+    elif NO_TAB in notes:
         step = f"save {escape(source)} with a tab between source and target"
     console.print(f"next: {step}", soft_wrap=True)
 
 
 def _look(source: str, task: str) -> "tuple[list[Notice], str]":
     """What is noticed in the data of pairs, and why nothing can be, or read at all."""
-    from charseq.text import read
+    from charseq.text import characters, pair_look, text_look
     from charseq.text.datasets import PREFIX, source_path
-    from charseq.text.pair_look import first_lines, look
+    from charseq.text.rows import read_whole
 
     try:
         if task == "seq2seq":
-            return look(first_lines(source_path(source))), ""
+            path = source_path(source)
+            read_whole(path, characters.escape(source))
+            return pair_look.look(pair_look.first_lines(path)), ""
         if not source.startswith(PREFIX):  # to find the standard library's source is to write it
-            read.look(source_path(source))
+            return text_look.look(source_path(source)), ""
     except CharseqError as error:
         return [], str(error)
     return [], ""

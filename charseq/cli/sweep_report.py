@@ -100,7 +100,7 @@ def _show_table(settings: Sequence["Setting"], by_measure: str) -> None:
 def _show_next(best: Sequence["Setting"]) -> None:
     """Commands with the best run, with the other seeds of its settings, and with the next best."""
     from charseq.cli import runs_tables as show
-    from charseq.cli.after_train import show_next
+    from charseq.cli.next_commands import show_next
 
     first = best[0].runs[0].config
     run, *seeds = [str(run.path) for run, _ in best[0].evaluated]

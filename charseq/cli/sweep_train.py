@@ -35,7 +35,7 @@ def plan_sweep(
     Raises:
         ConfigError: every mistake.
     """
-    from charseq.cli.config import missing_files, wrong_origin
+    from charseq.cli.check import missing_files, wrong_origin
     from charseq.config.grid import plan
 
     planned = plan(config, overrides, over, seeds=seeds, draws=draws, draw_seed=draw_seed)
@@ -71,8 +71,8 @@ def train_sweep(
     """
     from rich.console import Console
 
-    from charseq.cli.after_train import command_line
-    from charseq.cli.train import EXIT_CODES, stop_flag
+    from charseq.cli.next_commands import command_line
+    from charseq.cli.stopping import EXIT_CODES, stop_flag
     from charseq.config.grid import base_settings
     from charseq.training.lock import hold
     from charseq.training.sweep import SWEEP, Ended, folder_of, lay_out, threads_a_job, train_all
@@ -209,7 +209,11 @@ class _Display:
         said = type(said).assemble(place, said)
         self.console.print(said, soft_wrap=True)
         if event.error and self.failed(event):
-            show_error(CharseqError(event.error))
+            error = CharseqError(f"{self._name(run.path)}: {event.error}")
+            if self._progress:  # above what is drawn, not through it
+                self.console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+            else:
+                show_error(error)
 
     def _name(self, path: Path) -> str:
         from charseq.text.characters import escape

@@ -1,36 +1,20 @@
 """``charseq train``: run a training, show it, and stop it safely."""
 
-import os
 import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.cli.next_commands import command_line
 from charseq.cli.options import Overrides
 from charseq.cli.pipes import json_text, quiet_interrupt
+from charseq.cli.stopping import EXIT_CODES, stop_flag
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from charseq.config import Config
-
-AT_ONCE = 0.2  # seconds in which a second signal is the same one
-# By what a training is told to stop, and what it exits with then: 128 + the signal, as shells do.
-# The line of a terminal that is closed (SIGHUP) ends it as SIGTERM does.
-# Python ignores SIGPIPE: whoever writes where nobody reads any more is told so.
-EXIT_CODES: dict[int, int] = {
-    signal.SIGINT: 130,
-    signal.SIGTERM: 143,
-    signal.SIGHUP: 143,
-    signal.SIGPIPE: 141,
-}
 
 
 def train(
@@ -84,7 +68,7 @@ def _train(
     from rich.console import Console
     from rich.text import Text
 
-    from charseq.cli.after_train import command_line, show_result
+    from charseq.cli.after_train import show_result
     from charseq.cli.console import TrainingDisplay
     from charseq.cli.runs_tables import evaluation_json
     from charseq.training import loop
@@ -115,7 +99,7 @@ def _train(
         typer.echo(json_text({"run": str(folder), **asdict(stopped), "best": best}, None).encode())
     if stopped.finished:
         try:
-            show_result(console, folder)
+            show_result(console, folder, measured=stopped.best_score is not None)
         except CharseqError as error:  # the data has gone; the training is done and saved
             console.print(Text(f"note: no example can be shown: {error}", style="yellow"))
     if stopped.warning:
@@ -145,14 +129,18 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
     if not config.is_dir():
         return run or Path("runs") / config.stem, config
     settings = config / "config.yaml"
+    if (config / "sweep.json").is_file():
+        go_on = command_line("sweep", str(config))
+        raise CharseqError(
+            f"{config}: is the folder of a sweep; `{go_on}` goes on with it; or name one of its"
+            " runs"
+        )
     if not settings.is_file():
         raise CharseqError(
             f"{config}: is a folder, but not of a run (there is no config.yaml in it); name a"
             " configuration"
         )
     if not resume:
-        from charseq.cli.after_train import command_line
-
         raise CharseqError(
             f"{config}: is the folder of a run: `{command_line('train', str(config), '--resume')}`"
             f" goes on with it, `{command_line('train', str(settings))} --run DIR` trains anew with"
@@ -163,48 +151,3 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
             f"--run {run}: {config} is the folder of the run already; leave one of them out"
         )
     return config, settings
-
-
-@contextmanager
-def stop_flag(
-    console: "Console",
-    said: str = "stopping after this step; once more leaves at once",
-    may_leave: Callable[[], bool] = lambda: False,
-) -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C, SIGTERM or SIGHUP; the next one leaves at once.
-
-    The first does too while ``may_leave`` says so. A console whose reader has gone, as `head`
-    does, is a SIGPIPE in the list. A signal that this process was told to ignore, as nohup does,
-    stays ignored. Two at once are one: `timeout` tells a process and then its group.
-    """
-    signals: list[int] = []
-    first = 0.0
-    usual = {n: signal.getsignal(n) for n in EXIT_CODES if signal.getsignal(n) != signal.SIG_IGN}
-
-    def note(number: int, _: FrameType | None) -> None:
-        nonlocal first
-        if signals and time.monotonic() - first < AT_ONCE:
-            return
-        signals.append(number)
-        if len(signals) > 1:
-            raise SystemExit(EXIT_CODES[number])
-        if may_leave():
-            console.print("stopped before the first step; there is nothing to save", style="yellow")
-            raise SystemExit(EXIT_CODES[number])
-        first = time.monotonic()
-        console.print(said, style="yellow")
-
-    def nobody_reads() -> None:
-        console.quiet = True
-        with suppress(OSError), Path(os.devnull).open("w") as nowhere:  # no file: in a test
-            os.dup2(nowhere.fileno(), console.file.fileno())  # what is still to be flushed
-        signals.append(signal.SIGPIPE)
-
-    console.on_broken_pipe = nobody_reads  # type: ignore[method-assign]
-    for number in usual:
-        signal.signal(number, note)
-    try:
-        yield signals
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)

@@ -245,8 +245,8 @@ class TrainedLanguageModel:
         ids = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}[split]
         if len(ids) == 0:
             raise CharseqError(
-                f"the run has no {split} text: its `data.split` gives it no share of the text;"
-                " name a file with --data"
+                f"the run has no {split} text: its `data.split` gives it no share, or the"
+                " text is too short for one; name a file with --data"
             )
         if split != "train" and getattr(data, f"{split}_text") is None and self._changed(data):
             raise CharseqError(

@@ -227,8 +227,8 @@ class TrainedSeq2Seq:
         pairs = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}[split]
         if len(pairs) == 0:
             raise CharseqError(
-                f"the run has no {split} pairs: its `data.split` gives it no share; name a file "
-                "with --data"
+                f"the run has no {split} pairs: its `data.split` gives it no share, or they"
+                " are too few for one; name a file with --data"
             )
         own_file = split != "train" and getattr(data, split) is not None
         trained_on = self.fingerprints[0]

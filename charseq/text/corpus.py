@@ -204,7 +204,8 @@ class Streams:
 def _too_short(length: int, batch_size: int, seq_len: int, where: str) -> str:
     message = (
         f"{where} has {length:,} symbols, too few for one batch: train.batch_size {batch_size} × "
-        f"train.seq_len {seq_len} needs {batch_size * seq_len + 1:,}; take a longer text"
+        f"train.seq_len {seq_len} needs {batch_size * seq_len + 1:,}; take a longer text, or"
+        " the settings that `charseq init --text` writes for one so short"
     )
     targets = max(0, length - 1)
     choices = [

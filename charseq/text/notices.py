@@ -2,9 +2,8 @@
 
 from typing import NamedTuple
 
-from charseq.config.scalars import Scalar, write_scalar
-
-Settings = dict[tuple[str, ...], Scalar]
+from charseq.config.recipes import Recipe, Settings
+from charseq.config.scalars import write_scalar
 
 
 class Notice(NamedTuple):
@@ -22,3 +21,11 @@ def notice_of(why: str, settings: Settings) -> Notice:
 def said(settings: Settings) -> str:
     """``train.batch_size: 16, train.seq_len: 64``"""
     return ", ".join(f"{'.'.join(path)}: {write_scalar(settings[path])}" for path in settings)
+
+
+def few(count: int, what: str, recipe: Recipe) -> str:
+    """``800 pairs, fewer than 2,500: `model` and `train` as in …``"""
+    return (
+        f"{count:,} {what}{'' if count == 1 else 's'}, fewer than {recipe.below:,}: `model` and"
+        f" `train` as in {recipe.source}, made for {recipe.made_for:,}"
+    )

@@ -14,11 +14,12 @@ from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import NamedTuple
 
+from charseq.config.recipes import ORDERLESS, PAIRS, Settings, recipe_for
 from charseq.config.scalars import Scalar
 from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
-from charseq.text.notices import Notice, Settings, notice_of, said
+from charseq.text.notices import Notice, few, notice_of, said
 from charseq.text.read import read_chunks
 from charseq.text.rows import GZIP, LONGEST_NAME, MOST_NAMES
 from charseq.text.symbols import split_symbols, split_tags
@@ -52,59 +53,9 @@ class FirstLines(NamedTuple):
     whole: bool
 
 
-class Recipe(NamedTuple):
-    """How a file of fewer pairs than ``below`` is trained on: as ``config`` does with ``pairs``."""
-
-    below: int
-    pairs: int
-    config: str
-    settings: Settings
-
-
 NO_TAB = "no line has a tab between a source and a target"
 
-# Of those below, what a target in another order than its source has instead
-ORDERLESS: Settings = {("model", "attention"): "general", ("train", "spliced_pairs"): 0}
 OTHER_ORDER = "; where a target does not follow the order of its source, set "
-
-# Measured: 800 pairs, 8,000, and the 16,000 dates in one layer. The bounds lie in between.
-RECIPES = (
-    Recipe(
-        2_500,
-        800,
-        "configs/g2p_ady.yaml",
-        {
-            ("model", "num_layers"): 2,
-            ("model", "attention"): "monotonic",
-            ("model", "dropout"): 0.4,
-            ("train", "batch_size"): 16,
-            ("train", "max_steps"): 2500,
-            ("train", "spliced_pairs"): 3200,
-            ("train", "learning_rate"): 5e-3,
-            ("train", "label_smoothing"): 0.1,
-            ("train", "average_decay"): 0.995,
-            ("train", "monitor"): "ser",
-            ("train", "eval_every"): 100,
-        },
-    ),
-    Recipe(
-        12_000,
-        8_000,
-        "configs/g2p_fre.yaml",
-        {
-            ("model", "num_layers"): 2,
-            ("model", "attention"): "monotonic",
-            ("model", "dropout"): 0.3,
-            ("train", "batch_size"): 32,
-            ("train", "max_steps"): 3000,
-            ("train", "learning_rate"): 1e-2,
-            ("train", "label_smoothing"): 0.1,
-            ("train", "average_decay"): 0.999,
-            ("train", "precision"): "auto",
-            ("train", "eval_every"): 300,
-        },
-    ),
-)
 
 
 def first_lines(path: Path) -> FirstLines:
@@ -283,14 +234,11 @@ def _without_tab(cells: Sequence[Row]) -> Iterator[Notice]:
 
 def _few(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:
     """The recipe for so few pairs; where targets have another order, attention that may go back."""
-    recipe = next((one for one in RECIPES if 0 < len(rows) < one.below), None)
+    recipe = recipe_for(PAIRS, len(rows))
     if recipe is None:
         return
     kept = _kept_order([row for row in rows if max(source, target) < len(row)], source, target)
-    why = (
-        f"{len(rows):,} {'pair' if len(rows) == 1 else 'pairs'}, fewer than {recipe.below:,}: "
-        f"`model` and `train` as in {recipe.config}, made for {recipe.pairs:,}"
-    )
+    why = few(len(rows), "pair", recipe)
     orderless = {path: value for path, value in ORDERLESS.items() if path in recipe.settings}
     if kept is None:
         why += OTHER_ORDER + said(orderless)

@@ -127,7 +127,7 @@ def read_rows(path: Path, data: PairDataConfig, mistakes: Mistakes) -> Rows:
             columns that the settings name, or has no tab at all (``data.errors: raise``).
     """
     name = escape(str(path))
-    text, sha256 = _read(path, name)
+    text, sha256 = read_whole(path, name)
     lines = text.split("\n")
     if lines[-1] == "":  # behind the end of the last line
         lines.pop()
@@ -291,8 +291,12 @@ def _written(cell: str, separator: str) -> tuple[str, int]:
     return separator.join(symbols), len(symbols)
 
 
-def _read(path: Path, name: str) -> tuple[str, str]:
-    """The text of a file, with LF for CRLF, and the sha256 of its bytes, unpacked."""
+def read_whole(path: Path, name: str) -> tuple[str, str]:
+    """The text of a file, with LF for CRLF, and the sha256 of its bytes, unpacked.
+
+    Raises:
+        CharseqError: it cannot be read, is a damaged archive, or is not UTF-8; called ``name``.
+    """
     data = file_bytes(path)
     if data.startswith(GZIP):
         data = _unpack(data, name)

@@ -49,11 +49,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The validation data, scored with the averaged weights where there are any. ``diverged`` says
-    what the training loss since the last evaluation says; see ``diagnose.diverged``.
+    """The validation data, scored with the averaged weights where there are any.
+
+    ``train_loss`` is the mean since the last evaluation, nats per symbol, None where nothing was
+    learned; ``diverged`` is what it says: see ``diagnose.diverged``.
     """
 
     step: int
+    train_loss: float | None
     score: Score | PairScore
     is_best: bool
     diverged: bool

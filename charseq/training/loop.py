@@ -260,11 +260,13 @@ class _Training:
             is_best, failed = keep_if_best(self.state, score, self.saves)
         if failed:
             yield failed
+        loss = self._loss_since_evaluation()
         event = Evaluated(
             step=progress.step,
+            train_loss=loss or None,
             score=score,
             is_best=is_best,
-            diverged=diverged(self._loss_since_evaluation(), self.model.vocab_size),
+            diverged=diverged(loss, self.model.vocab_size),
             seconds=progress.seconds,
         )
         yield self.saves.log(event)

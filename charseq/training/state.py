@@ -11,6 +11,7 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
+from charseq.config.scalars import write_scalar
 from charseq.config.schema import Config, LMConfig
 from charseq.errors import CharseqError
 from charseq.lstm.cell import State
@@ -23,7 +24,6 @@ from charseq.training.optim import (
     make_optimizer,
     optimizer_tensors,
 )
-from charseq.training.run import go_on
 from charseq.training.spikes import Usual
 
 # What decides the shapes of the weights, what a run began with, or what a step is: the same all
@@ -203,19 +203,20 @@ class TrainingState:
             )
         before, now = checkpoint.config.model_dump(), self.config.model_dump()
         changed = [
-            f"{section}.{name} was {old} and is {new}"
+            f"{section}.{name} was {write_scalar(old)} and is {write_scalar(new)}"
             for section, name in KEPT
             if (old := before[section].get(name)) != (new := now[section].get(name))
         ]
         if changed:
             raise CharseqError(
-                f"{where}: cannot go on: {'; '.join(changed)}; set it back"
-                f" (`{go_on(where)}` leaves all as it was), or train in another folder with --run"
+                f"{where}: cannot go on: {'; '.join(changed)}; set it back, in config.yaml or by"
+                " leaving --set out, or train in another folder with --run"
             )
         if checkpoint.extra.get("fingerprint") != self.fingerprint:
             raise CharseqError(
                 f"{where}: the data, or how it is read and split, has changed since this run"
-                " began; train in another folder with --run"
+                " began; train in another folder with --run, with train.init_from to begin with"
+                " what this one has learned"
             )
 
 

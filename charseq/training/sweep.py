@@ -9,6 +9,7 @@ runs/<name>-sweep/
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -190,7 +191,9 @@ class _Training:
         self._said.close()
         if code == 0 or (self._stopped and code in (143, -15)):
             return None
-        return said.removeprefix("error: ") or f"its process ended with code {code}"
+        if code < 0 and not said:
+            said = f"was killed by {signal.Signals(-code).name}, perhaps for want of memory"
+        return said.removeprefix("error: ") or f"ended with code {code}"
 
     def stop(self) -> None:
         # Not SIGINT: what a shell runs in the background, and its children, do not hear that.

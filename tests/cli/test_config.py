@@ -12,13 +12,15 @@ from charseq.cli.config import config_app
 from charseq.config import load_config
 from charseq.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A configuration and its text, in the current folder."""
     path = tmp_path / "run.yaml"
     path.write_text("data: {text: Ā.txt}\n", encoding="utf-8")
-    (tmp_path / "Ā.txt").write_text("text")
+    (tmp_path / "Ā.txt").write_text("text" * 3000)
     monkeypatch.chdir(tmp_path)
     return str(path)
 
@@ -44,6 +46,17 @@ def test_show_prints_json_for_other_programs(file: str) -> None:
 def test_check_says_that_a_file_is_valid(file: str) -> None:
     assert run("check", file) == f"{file} is valid\n"
     assert json.loads(run("check", file, "--json")) == {"valid": True, "problems": []}
+
+
+def test_check_reads_a_text_to_its_end_as_a_training_would(file: str) -> None:
+    Path("Ā.txt").write_text("text" * 25)
+    with pytest.raises(ConfigError, match=r"1:14: data\.text: .* has 90 symbols, too few for one"):
+        run("check", file)
+    small = ["--set", "train.batch_size=2", "--set", "train.seq_len=10"]
+    assert run("check", file, *small) == f"{file} is valid\n"
+    Path("Ā.txt").write_bytes(b"a" * 9_000_000 + b"\xff")
+    with pytest.raises(ConfigError, match="byte 0xff at byte offset 9000000"):
+        run("check", file)
 
 
 def test_check_raises_every_problem_of_a_broken_file(file: str) -> None:
@@ -77,11 +90,11 @@ def test_check_wants_the_text_to_be_there(file: str) -> None:
 
 
 def test_check_looks_at_the_beginning_of_every_text(file: str) -> None:
-    Path("Ā.txt").write_bytes(b"text\xff")
+    Path("Ā.txt").write_bytes(b"text" * 3000 + b"\xff")
     with pytest.raises(ConfigError) as caught:
         run("check", file, "--set", "data.test_text=b.txt")
     first, second = str(caught.value).splitlines()
-    assert "data.text: Ā.txt:1: byte 0xff at byte offset 4 is not UTF-8" in first
+    assert "data.text: Ā.txt:1: byte 0xff at byte offset 12000 is not UTF-8" in first
     assert second.endswith("data.test_text: b.txt: there is no such file")
     assert "is valid" in run("check", file, "--set", "data.errors=replace")
 

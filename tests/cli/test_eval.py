@@ -9,6 +9,7 @@ import pytest
 import torch
 import typer
 from rich.console import Console
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import charseq.cli.eval_text as command
@@ -16,7 +17,10 @@ from charseq.cli.eval import evaluate
 from charseq.config import config_from_json, dump_config
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
+from charseq.inference.calibration import BINS
+from charseq.inference.dynamic import DECAY, LEARNING_RATES, SEGMENT
 from charseq.inference.load import load
+from charseq.inference.novelty import CHARACTERS
 from charseq.inference.trained_lm import TrainedLanguageModel
 from charseq.models.build import build_model
 from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
@@ -205,3 +209,15 @@ def test_help_shows_an_example() -> None:
     shown = " ".join(run("--help").split())
     assert "Example: charseq eval runs/dates --split test --errors 10" in shown
     assert "Example: charseq eval runs/stdlib --data" in shown
+
+
+def test_what_the_help_says_of_defaults_is_so() -> None:
+    """The options are written down without torch, which those who know the defaults import."""
+    said = {one.opts[0]: getattr(one, "show_default", "") for one in get_command(app).params}
+    assert said["--bins"] == str(BINS)
+    assert said["--characters"] == str(CHARACTERS)
+    assert said["--segment"] == str(SEGMENT)
+    assert float(said["--decay"]) == DECAY
+    rates = dict(rate.split() for rate in said["--learning-rate"].split(", "))
+    assert {rule: float(rate) for rule, rate in rates.items()} == LEARNING_RATES
+    assert said["--rule"] == next(iter(rates))

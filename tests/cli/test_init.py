@@ -7,6 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from charseq.cli.config import config_app
 from charseq.cli.init import init
 from charseq.config import load_config
 from charseq.config.schema import LMConfig, Seq2SeqConfig
@@ -103,7 +104,7 @@ def test_init_for_pairs_fills_in_their_file_and_implies_the_task(folder: Path) -
     assert config.data.train == "words.tsv"
     assert "note: words.tsv: there is no such file" in result.stderr
     assert "noticed" not in result.stderr
-    assert "next: charseq train words.yaml" in result.stderr
+    assert "next: when that is right, do this again with --force" in result.stderr
     Path("words.tsv").write_text("a\tb\n")
     assert "note" not in CliRunner().invoke(app, ["2.yaml", "--pairs", "words.tsv"]).stderr
     schema = json.loads((folder / "charseq.schema.json").read_text())
@@ -161,8 +162,12 @@ def test_a_file_without_tabs_is_not_ready_to_be_trained_on(folder: Path) -> None
 
 def test_init_writes_a_configuration_for_data_that_it_cannot_look_at(folder: Path) -> None:
     Path("broken.tsv.gz").write_bytes(b"\x1f\x8bbroken")
+    Path("latin.tsv").write_bytes("a\tb\né\tb\n".encode("latin-1"))
+    Path("wide.tsv").write_bytes("a\tb\n".encode("utf-16"))
     for option, name, why in (
-        ("--pairs", "broken.tsv.gz", "broken.tsv.gz: cannot be read"),
+        ("--pairs", "broken.tsv.gz", "broken.tsv.gz: is a damaged gzip archive"),
+        ("--pairs", "latin.tsv", "latin.tsv:2: byte 0xe9 at byte offset 4 is not UTF-8"),
+        ("--pairs", "wide.tsv", "it begins as UTF-16 does"),
         ("--pairs", "dataset:cmudict_g2p/none", "cmudict_g2p has no file of that name"),
         ("--pairs", "x" * 300, "cannot be read: File name too long"),
         ("--text", "x" * 300, "cannot be read: File name too long"),
@@ -171,6 +176,7 @@ def test_init_writes_a_configuration_for_data_that_it_cannot_look_at(folder: Pat
         result = CliRunner().invoke(app, ["--force", option, name], catch_exceptions=False)
         assert f"note: {name}"[:20] in result.stderr
         assert why in result.stderr
+        assert "next: when that is right, do this again" in result.stderr
         data = load_config(Path("charseq.yaml")).data
         assert name in (getattr(data, "text", None), getattr(data, "train", None))
 
@@ -183,3 +189,12 @@ def test_init_refuses_data_of_another_task(folder: Path) -> None:
     assert refusal("--text", "a", "--pairs", "b").startswith("give --text or --pairs, not both")
     assert refusal("--pairs", "").startswith("--pairs is empty")
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("characters", [300, 3_000, 30_000])
+def test_what_init_writes_for_a_short_text_can_be_trained(folder: Path, characters: int) -> None:
+    Path("t.txt").write_text(("the cat sat on the mat. " * 2000)[:characters], newline="")
+    result = CliRunner().invoke(app, ["t.yaml", "--text", "t.txt"], catch_exceptions=False)
+    assert f"noticed: {characters:,} characters, fewer than " in result.stderr
+    checked = CliRunner().invoke(config_app, ["check", "t.yaml"], catch_exceptions=False)
+    assert checked.stdout == "t.yaml is valid\n"

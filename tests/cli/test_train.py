@@ -95,7 +95,9 @@ def test_a_changed_setting_is_kept_and_a_refused_one_leaves_no_trace() -> None:
     assert "resumed after step 20" in again.output
     assert "all 20 steps are done" in again.output
     why = refusal("runs/cat", "--resume", "--set", "model.hidden_size=9")
-    assert "model.hidden_size was 8 and is 9; set it back (`charseq train runs/cat --resume`" in why
+    assert (
+        "model.hidden_size was 8 and is 9; set it back, in config.yaml or by leaving --set" in why
+    )
     kept = load_config(Path("runs/cat/config.yaml"))
     assert (kept.model.hidden_size, kept.train.max_steps) == (8, 20)
     assert kept.train.learning_rate == 0.01

@@ -202,8 +202,8 @@ def test_the_example_of_the_docstring() -> None:
         (100, "or a train.batch_size of at most 9, or a train.seq_len of at most 4"),
         (15, "or a train.batch_size of at most 1"),
         (22, "or a train.batch_size of at most 2, or a train.seq_len of at most 1"),
-        (1, "take a longer text"),
-        (0, "take a longer text"),
+        (1, "writes for one so short"),
+        (0, "writes for one so short"),
     ],
 )
 def test_a_text_too_short_for_a_batch_names_what_would_work(length: int, advice: str) -> None:

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.config import load_config
+from charseq.config.recipes import PAIRS, Recipe
 from charseq.config.schema import Seq2SeqConfig
 from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.text import pair_look
 from charseq.text.pair_look import (
     LINES,
-    RECIPES,
     FirstLines,
     data_settings,
     first_lines,
@@ -166,17 +166,17 @@ def test_few_pairs_are_trained_on_as_so_few_have_been(pairs: int, config: str | 
     assert len(look(FirstLines(cells, False))) == 2  # there are more of them
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.config)
-def test_a_recipe_is_the_configuration_that_it_names(recipe: pair_look.Recipe) -> None:
-    named = load_config(ROOT / recipe.config)
+@pytest.mark.parametrize("recipe", PAIRS, ids=lambda recipe: recipe.source)
+def test_a_recipe_is_the_configuration_that_it_names(recipe: Recipe) -> None:
+    named = load_config(ROOT / recipe.source)
     assert isinstance(named, Seq2SeqConfig)
     sections: dict[str, dict[str, Any]] = {"data": {"train": "t.tsv"}, "model": {}, "train": {}}
     for (section, name), value in recipe.settings.items():
         sections[section][name] = value
     made = Seq2SeqConfig.model_validate(sections)
     assert (made.model, made.train) == (named.model, named.train)
-    assert f"{recipe.pairs:,} words to train on" in (ROOT / recipe.config).read_text()
-    assert recipe.pairs < recipe.below
+    assert f"{recipe.made_for:,} words to train on" in (ROOT / recipe.source).read_text()
+    assert recipe.made_for < recipe.below
 
 
 def test_pairs_whose_symbols_move_get_attention_that_may_go_back() -> None:

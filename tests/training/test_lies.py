@@ -1,6 +1,6 @@
 """Checkpoints and run folders that lie: a checksum is right, as whoever makes one can have it."""
 
-from contextlib import suppress
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,8 @@ def test_a_link_in_a_run_folder_leads_nowhere(tmp_path: Path, name: str) -> None
     before = precious.read_bytes()
     file.unlink(missing_ok=True)
     file.symlink_to(precious)
-    with suppress(CharseqError):  # of the lock
+    refused = pytest.raises(CharseqError, match="cannot be written") if name == ".lock" else None
+    with refused or nullcontext():
         run(settings(tmp_path), tmp_path / "run", resume=True)
     assert precious.read_bytes() == before
 

@@ -118,7 +118,7 @@ def test_weights_alone_cannot_be_resumed(text: Path, tmp_path: Path) -> None:
     [
         ({"model__hidden_size": 13}, "model.hidden_size was 12 and is 13"),
         ({"train__seq_len": 10}, "train.seq_len was 11 and is 10"),
-        ({"train__shift_streams": True}, "train.shift_streams was False and is True"),
+        ({"train__shift_streams": True}, "train.shift_streams was false and is true"),
         ({"data__split": [0.7, 0.2, 0.1]}, "the data, or how it is read and split, has changed"),
     ],
 )

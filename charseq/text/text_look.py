@@ -1,0 +1,30 @@
+"""A look at a text, and the settings that it asks for: as ``pair_look.py`` for pairs."""
+
+from itertools import islice
+from pathlib import Path
+
+from charseq.config.recipes import TEXTS, recipe_for
+from charseq.text.notices import Notice, few, notice_of
+from charseq.text.read import CHUNK_BYTES, LOOKED_AT, read_chunks
+
+
+def look(path: Path) -> list[Notice]:
+    """Whether the text is short, and has the line ends of Windows. Of a long one the beginning.
+
+    Raises:
+        CharseqError: as ``read_chunks``.
+    """
+    chunks = read_chunks(path)
+    characters = returns = lines = 0
+    for chunk in islice(chunks, LOOKED_AT // CHUNK_BYTES):
+        characters += len(chunk)
+        returns += chunk.count("\r\n")
+        lines += chunk.count("\n")
+    notices = []
+    if returns and returns == lines:
+        why = "lines end with CR and LF, as on Windows; the model shall learn LF alone"
+        notices.append(notice_of(why, {("data", "newlines"): "unix"}))
+    recipe = recipe_for(TEXTS, characters)
+    if recipe is not None and next(chunks, None) is None:
+        notices.append(Notice(few(characters, "character", recipe), recipe.settings))
+    return notices
