@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from charseq._version import __version__
 
 if TYPE_CHECKING:
-    from charseq.config import Config
+    from charseq.config import Config, load_config
     from charseq.errors import CharseqError
     from charseq.inference.load import load, load_language_model, load_seq2seq
     from charseq.lstm.layer import LSTM
@@ -29,6 +29,7 @@ __all__ = [
     "Seq2Seq",
     "__version__",
     "load",
+    "load_config",
     "load_language_model",
     "load_seq2seq",
     "train",
@@ -40,6 +41,7 @@ _HOMES = {
     "LSTM": "charseq.lstm.layer",
     "Seq2Seq": "charseq.models.seq2seq",
     "load": "charseq.inference.load",
+    "load_config": "charseq.config",
     "load_language_model": "charseq.inference.load",
     "load_seq2seq": "charseq.inference.load",
     "train": "charseq.training.loop",

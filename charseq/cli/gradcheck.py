@@ -2,10 +2,12 @@
 
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.cli.pipes import refuse_options
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
@@ -65,17 +67,47 @@ def gradcheck(
             f"{', '.join(FaultName)}.",
         ),
     ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a problem for an LSTM of yours: the weights of one layer and of an output "
+            "layer, characters, their loss; as .npz (numpy) or .safetensors.",
+        ),
+    ] = None,
+    mine: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Check the gradients that your LSTM has for that problem: an array for each "
+            "weight, by its name.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare every gradient with autograd and with finite differences, gate by gate.
 
-    The exit code is 1 if one is wrong, as with --fault it is bound to be.
+    For an LSTM of yours --write has a problem; --mine says which of its gradients is wrong, and
+    what may be the matter. The exit code is 1 if one is wrong, as with --fault it is bound to be.
 
     Example: charseq gradcheck --fault tanh-of-raw-cell
+
+    Example: charseq gradcheck --mine gradients.npz
     """
     from charseq.lstm.gradcheck import check, check_fault
 
-    if fault is None:
+    hint = ""
+    if write is not None or mine is not None:
+        others = {"--backend": backend, "--dtype": dtype, "--num-layers": num_layers}
+        refuse_options({**others, "--fault": fault}, "goes without --write and --mine")
+        if write is not None:
+            refuse_options({"--mine": mine}, "goes without --write")
+        sizes = {"hidden_size": hidden_size, "seq_len": seq_len, "batch_size": batch_size}
+        found = _of_mine(write, mine, **sizes, seed=seed)
+        if found is None:
+            return
+        report, hint = found
+    elif fault is None:
         import torch
 
         report = check(
@@ -98,25 +130,48 @@ def gradcheck(
             fault, hidden_size=hidden_size, seq_len=seq_len, batch_size=batch_size, seed=seed
         )
     if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=2, allow_nan=False))
+        told = {"hint": hint or None} if mine is not None else {}
+        typer.echo(json.dumps(report.to_json() | told, indent=2, allow_nan=False))
     else:
         from rich.console import Console
 
-        _show(Console(highlight=False, markup=False), report)
+        console = Console(highlight=False, markup=False)
+        _show(console, report)
+        if hint:
+            console.print(f"\n{hint}")
     if not report.passed:
         raise typer.Exit(1)
+
+
+def _of_mine(write: Path | None, mine: Path | None, **sizes: int) -> "tuple[Report, str] | None":
+    """What is found in the gradients of ``mine``; None where the problem is only written."""
+    from charseq.lstm.gradient_files import read_gradients, write_problem
+    from charseq.lstm.own_gradients import check_own, own_problem
+
+    problem = own_problem(**sizes)
+    if mine is not None:
+        return check_own(read_gradients(mine), problem)
+    assert write is not None  # noqa: S101
+    write_problem(write, problem)
+    again = [f"--{name.replace('_', '-')} {size}" for name, size in sizes.items()]
+    typer.echo(
+        f"wrote {write}\nnext: write your gradients, by the names of the weights, into a file, and"
+        f" then\n  charseq gradcheck {' '.join(again)} --mine FILE"
+    )
+    return None
 
 
 def _show(console: "Console", report: "Report") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    exact = report.dtype == "float64"
+    exact = all(row.numeric_error is not None for row in report.rows)
+    against = "vs autograd" if exact else "error" if report.backend == "yours" else "vs float64"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("parameter", no_wrap=True)
     table.add_column("gate", no_wrap=True)
     table.add_column("|gradient|", justify="right", no_wrap=True)
-    table.add_column("vs autograd" if exact else "vs float64", justify="right", no_wrap=True)
+    table.add_column(against, justify="right", no_wrap=True)
     table.add_column("vs differences" if exact else "allowed", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for row in report.rows:

@@ -20,7 +20,9 @@ from charseq.errors import ConfigError
 MAX_BYTES = 2**20
 
 
-def load_config(path: Path, overrides: Sequence[str] = (), over: Sequence[str] = ()) -> Config:
+def load_config(
+    path: str | Path, overrides: Sequence[str] = (), over: Sequence[str] = ()
+) -> Config:
     """Read a configuration file; each override is ``key.sub=value``, the value in YAML.
 
     Later overrides win over earlier ones, and all of them over the file. Those of ``over`` come
@@ -29,7 +31,7 @@ def load_config(path: Path, overrides: Sequence[str] = (), over: Sequence[str] =
 
     Raises ``ConfigError`` with every mistake of the file and of the overrides.
     """
-    text = _read_text(path)
+    text = _read_text(Path(path))
     document = read_yaml(text, Place(str(path), 1, 1))
     if document.values is None:
         why = "holds no settings; `charseq init` writes a complete file"

@@ -62,6 +62,8 @@ def load_seq2seq(
     run_or_checkpoint: str | Path, *others: str | Path, device: str = "cpu"
 ) -> "TrainedSeq2Seq":
     """As ``load``, where the model has to be one of pairs: CharseqError when it is not."""
+    if isinstance(run_or_checkpoint, list | tuple):
+        raise CharseqError("load_seq2seq: takes the models of an ensemble one after the other")
     trained = load(run_or_checkpoint, *others, device=device)
     if isinstance(trained, TrainedLanguageModel):
         raise CharseqError(f"{trained.path}: a language model; this needs a model of pairs")

@@ -180,6 +180,11 @@ class TrainedSeq2Seq:
             for number, source in enumerate(sources, 1):
                 if not isinstance(source, EncodedSource):
                     text, features = (source, ()) if isinstance(source, str) else source
+                    if isinstance(features, str):
+                        raise CharseqError(
+                            f"convert: source {number}: tags are a list, such as"
+                            f" {split_tags(features)}, not the text '{escape(features)}'"
+                        )
                     source = self.encode(text, features, unknown=unknown, where=f"source {number}")
                 waiting.append(source)
                 yield source.ids

@@ -64,7 +64,8 @@ def loss_and_gradients(
     d_final: State | None = None,
     faults: Set[str] = frozenset(),
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The cross-entropy of all characters, a sum in nats, and its gradient for every leaf.
+    """The cross-entropy of all characters, a sum in nats, and its gradient for every leaf; and
+    for the z of every step, as ``d_z`` (T, B, 4H).
 
     ``leaves``: ``weight_ih_l0 (4H, V)``, ``weight_hh_l0 (4H, H)``, ``bias_ih_l0 (4H)``,
     ``weight_out (V, H)``, ``bias_out (V)`` and the initial state ``h_0``, ``c_0`` (1, B, H).
@@ -111,6 +112,7 @@ def loss_and_gradients(
         d_h, d_c = d_final[0][0], d_final[1][0]
     d_weight_ih, d_weight_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
     d_bias_ih = torch.zeros_like(bias_ih)
+    d_z_of_steps = []
     d_weight_out, d_bias_out = torch.zeros_like(weight_out), torch.zeros_like(bias_out)
     for t in reversed(range(steps)):
         i, f, g, o = gates[t]
@@ -135,6 +137,7 @@ def loss_and_gradients(
         d_z = torch.cat(
             [d_i * i * (1 - i), d_f * f * (1 - f), d_g * (1 - g**2), d_o * o * (1 - o)], dim=-1
         )
+        d_z_of_steps.append(d_z)
         # 1'. d_W_ih += d_z_t x_t^T;  d_W_hh += d_z_t h_{t-1}^T;  d_b += d_z_t
         d_weight_ih = d_weight_ih + d_z.t() @ x[t]
         d_weight_hh = d_weight_hh + d_z.t() @ h[t]
@@ -151,4 +154,5 @@ def loss_and_gradients(
         "bias_out": d_bias_out,
         "h_0": d_h[None],
         "c_0": d_c[None],
+        "d_z": torch.stack(d_z_of_steps[::-1]),
     }

@@ -90,7 +90,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
     """A loss to differentiate: fixed characters and weights of the final state, and its leaves."""
 
     ids: Tensor  # (T, B)
@@ -98,10 +98,10 @@ class _Problem:
     d_final: State  # the weights of h_n and c_n in the loss, each (layers, B, H)
     leaves: Leaves  # what gets a gradient, among it h_0, c_0 and, unless it is left out, x
 
-    def to(self, dtype: torch.dtype) -> "_Problem":
+    def to(self, dtype: torch.dtype) -> "Problem":
         h, c = self.d_final
         leaves = {name: leaf.to(dtype) for name, leaf in self.leaves.items()}
-        return _Problem(self.ids, self.targets, (h.to(dtype), c.to(dtype)), leaves)
+        return Problem(self.ids, self.targets, (h.to(dtype), c.to(dtype)), leaves)
 
 
 def check(
@@ -129,10 +129,10 @@ def check(
         raise CharseqError(f"gradcheck: dtype must be float64 or float32, not {dtype}")
     sizes = hidden_size, num_layers, vocab_size, seq_len, batch_size
     if dtype == torch.float64:
-        problem = _draw(*sizes, seed)
+        problem = draw_problem(*sizes, seed)
         rows = _exact_rows(problem, _autograd(backend, problem), seed)
     else:
-        draws = [_draw(*sizes, seed + k) for k in range(FLOAT32_DRAWS)]
+        draws = [draw_problem(*sizes, seed + k) for k in range(FLOAT32_DRAWS)]
         rows = _rounded_rows(draws, backend)
     return Report(backend, str(dtype).removeprefix("torch."), tuple(rows))
 
@@ -154,7 +154,7 @@ def check_fault(
         raise CharseqError(
             f"gradcheck: there is no fault {fault!r}; choose one of {', '.join(FAULTS)}"
         )
-    problem = _draw(hidden_size, 1, vocab_size, seq_len, batch_size, seed)
+    problem = draw_problem(hidden_size, 1, vocab_size, seq_len, batch_size, seed)
     del problem.leaves["x"]
     _, found = loss_and_gradients(
         problem.leaves,
@@ -167,7 +167,10 @@ def check_fault(
     return Report("listing", "float64", tuple(rows), None if fault is None else FAULTS[fault])
 
 
-def _draw(hidden: int, layers: int, vocab_size: int, steps: int, batch: int, seed: int) -> _Problem:
+def draw_problem(
+    hidden: int, layers: int, vocab_size: int, steps: int, batch: int, seed: int
+) -> Problem:
+    """Random weights, states and characters. Raises ``CharseqError`` for a size below 1."""
     sizes = {
         "hidden_size": hidden,
         "num_layers": layers,
@@ -197,10 +200,10 @@ def _draw(hidden: int, layers: int, vocab_size: int, steps: int, batch: int, see
     leaves["x"] = normal(steps, batch, vocab_size)
     text = torch.randint(vocab_size, (steps + 1, batch), generator=generator)
     d_final = normal(layers, batch, hidden), normal(layers, batch, hidden)
-    return _Problem(text[:-1], text[1:], d_final, leaves)
+    return Problem(text[:-1], text[1:], d_final, leaves)
 
 
-def _loss(backend: str, problem: _Problem, leaves: Mapping[str, Tensor]) -> Tensor:
+def _loss(backend: str, problem: Problem, leaves: Mapping[str, Tensor]) -> Tensor:
     loss = problem.d_final[0].new_zeros(())
     for x in (problem.ids, leaves["x"]) if "x" in leaves else (problem.ids,):
         output = x
@@ -217,13 +220,13 @@ def _loss(backend: str, problem: _Problem, leaves: Mapping[str, Tensor]) -> Tens
     return loss
 
 
-def _autograd(backend: str, problem: _Problem) -> Leaves:
+def _autograd(backend: str, problem: Problem) -> Leaves:
     leaves = {name: leaf.clone().requires_grad_() for name, leaf in problem.leaves.items()}
     gradients = torch.autograd.grad(_loss(backend, problem, leaves), list(leaves.values()))
     return dict(zip(leaves, gradients, strict=True))
 
 
-def _finite_differences(problem: _Problem, name: str, entries: Tensor) -> Tensor:
+def _finite_differences(problem: Problem, name: str, entries: Tensor) -> Tensor:
     """(loss(a + STEP) - loss(a - STEP)) / (2 STEP) for entries, flat indices, of one leaf."""
     leaf = problem.leaves[name]
     places = torch.arange(leaf.numel())
@@ -241,7 +244,7 @@ def _finite_differences(problem: _Problem, name: str, entries: Tensor) -> Tensor
     return (above - below) / (2 * STEP)
 
 
-def _gates(gradients: Mapping[str, Tensor]) -> Iterator[tuple[str, str | None, slice]]:
+def gates_of(gradients: Mapping[str, Tensor]) -> Iterator[tuple[str, str | None, slice]]:
     """Name, gate and rows of each gradient that gets a row of its own in the report."""
     for name, gradient in gradients.items():
         if name.startswith(("weight_ih", "weight_hh", "bias_ih")):
@@ -252,19 +255,19 @@ def _gates(gradients: Mapping[str, Tensor]) -> Iterator[tuple[str, str | None, s
             yield name, None, slice(None)
 
 
-def _exact_rows(problem: _Problem, found: Leaves, seed: int) -> Iterator[Row]:
+def _exact_rows(problem: Problem, found: Leaves, seed: int) -> Iterator[Row]:
     wanted = _autograd("reference", problem)
     # What one difference of two losses loses to rounding, times four to be on the safe side.
     loss = _loss("reference", problem, problem.leaves).abs().item()
     noise = 4 * torch.finfo(torch.float64).eps * max(loss, 1.0) / STEP
     generator = torch.Generator().manual_seed(seed)
-    for name, gate, rows in _gates(wanted):
+    for name, gate, rows in gates_of(wanted):
         ours, theirs = found[name][rows].flatten(), wanted[name][rows].flatten()
         some = torch.randperm(len(ours), generator=generator)[:ENTRIES]
         indices = torch.arange(wanted[name].numel()).view_as(wanted[name])[rows].flatten()
         numeric = _finite_differences(problem, name, indices[some])
-        max_error, error = _errors(ours, theirs)
-        numeric_max_error, numeric_error = _errors(ours[some], numeric)
+        max_error, error = errors(ours, theirs)
+        numeric_max_error, numeric_error = errors(ours[some], numeric)
         numeric_allowed = NUMERIC_TOLERANCE + (noise * len(some) ** 0.5 / numeric.norm()).item()
         size = theirs.norm().item()
         # "<=" is False for a NaN, as it should be.
@@ -283,7 +286,7 @@ def _exact_rows(problem: _Problem, found: Leaves, seed: int) -> Iterator[Row]:
         )
 
 
-def _rounded_rows(draws: Sequence[_Problem], backend: str) -> Iterator[Row]:
+def _rounded_rows(draws: Sequence[Problem], backend: str) -> Iterator[Row]:
     def pooled(backend: str, dtype: torch.dtype) -> Leaves:
         """The gradients of all draws side by side."""
         each = [_autograd(backend, problem.to(dtype)) for problem in draws]
@@ -291,9 +294,9 @@ def _rounded_rows(draws: Sequence[_Problem], backend: str) -> Iterator[Row]:
 
     wanted = pooled("reference", torch.float64)
     found, kernel = pooled(backend, torch.float32), pooled("torch", torch.float32)
-    for name, gate, rows in _gates(wanted):
-        max_error, error = _errors(found[name][rows].double(), wanted[name][rows])
-        _, kernel_error = _errors(kernel[name][rows].double(), wanted[name][rows])
+    for name, gate, rows in gates_of(wanted):
+        max_error, error = errors(found[name][rows].double(), wanted[name][rows])
+        _, kernel_error = errors(kernel[name][rows].double(), wanted[name][rows])
         allowed = FLOAT32_RATIO * kernel_error + FLOAT32_FLOOR
         size = wanted[name][rows].norm().item()
         yield Row(
@@ -310,7 +313,7 @@ def _rounded_rows(draws: Sequence[_Problem], backend: str) -> Iterator[Row]:
         )
 
 
-def _errors(found: Tensor, wanted: Tensor) -> tuple[float, float]:
+def errors(found: Tensor, wanted: Tensor) -> tuple[float, float]:
     """The largest difference of any entry, and the difference relative to wanted, by norm."""
     difference = found - wanted
     return difference.abs().max().item(), (difference.norm() / wanted.norm()).item()

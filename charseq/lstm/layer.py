@@ -7,6 +7,7 @@ once, here.
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,8 @@ class LSTM(nn.Module):
 
     Parameters of layer k (with ``_reverse`` appended for the backward direction):
     ``weight_ih_lk (4H, I)``, ``weight_hh_lk (4H, H)``, ``bias_ih_lk (4H)``, gate order i, f, g, o.
-    ``nn.LSTM`` has a second bias, ``bias_hh_lk``; it corresponds to zero here.
+    ``nn.LSTM`` has a second bias, ``bias_hh_lk``, which only ever stands beside the first:
+    ``load_state_dict`` adds the two.
 
     ``backend``: "fused" (compiled, on a CPU), "manual" (hand-derived backward, in torch),
     "reference" (autograd of the plain equations), "torch" (the kernel of ``nn.LSTM``) or "auto": on
@@ -95,6 +97,8 @@ class LSTM(nn.Module):
         forget_bias: float = 0.0,
     ) -> None:
         super().__init__()
+        if not all(isinstance(size, int) for size in (input_size, hidden_size, num_layers)):
+            raise CharseqError("LSTM: input_size, hidden_size and num_layers must be whole numbers")
         if min(input_size, hidden_size, num_layers) < 1:
             raise CharseqError("LSTM: input_size, hidden_size and num_layers must be at least 1")
         for name, value in (
@@ -132,6 +136,16 @@ class LSTM(nn.Module):
                 )
         self.reset_parameters()
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *others: Any, **options: Any
+    ) -> None:
+        """Of a state of ``nn.LSTM`` both biases become one."""
+        for name in [name for name in state_dict if name.startswith(f"{prefix}bias_hh_l")]:
+            first = name.replace("bias_hh_l", "bias_ih_l")
+            if first in state_dict:
+                state_dict[first] = state_dict[first] + state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *others, **options)
+
     def reset_parameters(self) -> None:
         """Weights uniform in ±1/sqrt(H), as ``nn.LSTM``; biases zero but the forget gate's."""
         bound = 1.0 / math.sqrt(self.hidden_size)
@@ -153,6 +167,11 @@ class LSTM(nn.Module):
         from 1 to T for right-padded batches: padded steps change no state and give zeros.
         Returns the output (T, B, directions * H) and (h_n, c_n), shaped as ``state``.
         """
+        if not isinstance(x, Tensor):
+            raise CharseqError(
+                f"LSTM: input is {type(x).__name__}, not a tensor; padded sequences"
+                " come with their lengths"
+            )
         if not x.is_floating_point() and x.dtype != torch.bool:
             x = x.long()
         self._check(x, state, lengths)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from charseq.config.schema import Config
+from charseq.config.schema import Config, LMConfig, Seq2SeqConfig
 from charseq.config.schema.shared import TrainConfig
 from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.validate import validate
@@ -63,9 +63,15 @@ def train(
     then on (``speed.py``).
 
     Raises:
-        CharseqError: the text, the folder or the device cannot be used.
+        CharseqError: the text, the folder or the device cannot be used, or ``config`` is none, as
+            ``load_config`` gives.
         NotFiniteError: the loss became NaN or infinite; the last good checkpoint is kept.
     """
+    if not isinstance(config, LMConfig | Seq2SeqConfig):
+        raise CharseqError(
+            f"train: config is {type(config).__name__}, not a configuration;"
+            " charseq.load_config('FILE.yaml') gives one"
+        )
     target = resolve_device(device)
     # Before the folder is made: a wrong path leaves nothing.
     origin, known = _begin_from(config, Path(run), resume=resume)

@@ -1,8 +1,10 @@
 """``charseq gradcheck`` as someone types it who wants to know which gradient is wrong."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +117,24 @@ def test_help_shows_an_example_and_does_not_wait_for_torch() -> None:
     assert "charseq gradcheck --fault" in " ".join(run("--help").stdout.split())
     code = "import sys, charseq.cli.gradcheck; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_gradients_of_an_lstm_of_yours(tmp_path: Path) -> None:
+    """As docs/lstm.md has it, in numpy alone; then with the mistake that it names."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "lstm.md").read_text()
+    (program,) = re.findall(r"```python\n(import numpy.*?)```", page, re.DOTALL)
+    problem, answer = tmp_path / "problem.npz", tmp_path / "gradients.npz"
+    assert "--mine FILE" in run("--write", str(problem)).stdout
+    mean = program.replace("d_logits = p - y[t]", "d_logits = (p - y[t]) / 18")
+    for text, code, said in (
+        (program, 0, "PASSED: all 15 gradients are right (yours, float64)"),
+        (program.replace("d_h = d_z[t] @ W_hh", "d_h = 0 * d_h"), 1, "Hand d_z_t W_hh on"),
+        (mean, 1, "a mean over all characters"),
+    ):
+        subprocess.run([sys.executable, "-c", text], cwd=tmp_path, check=True)
+        result = run("--mine", str(answer))
+        assert result.exit_code == code
+        assert said in result.stdout
+    assert json.loads(run("--mine", str(answer), "--json").stdout)["hint"].startswith("all are")
+    result = CliRunner().invoke(app, ["--mine", str(answer), "--fault", "tanh-of-raw-cell"])
+    assert str(result.exception) == "--fault: goes without --write and --mine"

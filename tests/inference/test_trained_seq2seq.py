@@ -178,3 +178,11 @@ def test_one_string_is_not_taken_for_a_list_of_its_letters(pairs: Path) -> None:
     trained = load_seq2seq(make_run(pairs, "run"))
     with pytest.raises(CharseqError, match="takes a list of sources"):
         next(trained.convert("ab"))
+
+
+def test_tags_and_ensembles_are_not_taken_for_what_they_look_like(pairs: Path) -> None:
+    run = make_run(pairs, "run")
+    with pytest.raises(CharseqError, match=r"tags are a list, such as .*, not the text 'N;PL'"):
+        list(load_seq2seq(run).convert([("ab", "N;PL")]))
+    with pytest.raises(CharseqError, match="one after the other"):
+        load_seq2seq([run, run])  # type: ignore[arg-type]

@@ -61,6 +61,8 @@ def test_without_a_fault_every_gradient_is_that_of_nn_lstm(
     wanted = torch.autograd.grad(whole, list(leaves.values()))
 
     torch.testing.assert_close(loss, wanted_loss.detach(), rtol=1e-13, atol=1e-13)
+    d_z = found.pop("d_z")
+    torch.testing.assert_close(d_z.sum((0, 1)), found["bias_ih_l0"])
     assert list(found) == list(leaves)
     for (name, gradient), exact in zip(found.items(), wanted, strict=True):
         torch.testing.assert_close(gradient, exact, rtol=1e-11, atol=1e-13, msg=name)
@@ -96,17 +98,21 @@ class WeighedCrossEntropy(torch.autograd.Function):
 
 
 def by_autograd(fault: str, leaves: Leaves, inputs: Tensor, targets: Tensor) -> list[Tensor]:
-    """The network written with autograd, and the fault put into the network itself."""
+    """The network written with autograd, and the fault put into the network itself.
+
+    The gradients of the leaves, and last that of the z of all steps.
+    """
     for leaf in leaves.values():
         leaf.requires_grad_()
     tanh: Callable[[Tensor], Tensor] = torch.tanh
     if fault == "tanh-of-raw-cell":
         tanh = RawTanh.apply
     h, c = leaves["h_0"][0], leaves["c_0"][0]
-    logits = []
+    logits, of_steps = [], []
     for x in inputs:
         seen = h.detach() if fault == "no-hidden-gradient" else h
         z = leaves["weight_ih_l0"].t()[x] + seen @ leaves["weight_hh_l0"].t() + leaves["bias_ih_l0"]
+        of_steps.append(z)
         i, f, g, o = z.chunk(4, dim=1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         h = o.sigmoid() * tanh(c)
@@ -115,8 +121,9 @@ def by_autograd(fault: str, leaves: Leaves, inputs: Tensor, targets: Tensor) -> 
     if fault == "softmax-derivative":
         entropy = WeighedCrossEntropy.apply
     loss = entropy(torch.cat(logits), targets.flatten())
-    gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
-    return list(gradients)
+    wanted = [*leaves.values(), *of_steps]
+    gradients = torch.autograd.grad(loss, wanted, materialize_grads=True)
+    return [*gradients[: len(leaves)], torch.stack(gradients[len(leaves) :])]
 
 
 @pytest.mark.parametrize("fault", ["softmax-derivative", "tanh-of-raw-cell", "no-hidden-gradient"])

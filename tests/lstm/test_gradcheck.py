@@ -177,7 +177,7 @@ def test_gradients_that_are_less_precise_than_float32_fail(monkeypatch: pytest.M
 def test_a_gradient_of_zero_fails_though_it_equals_its_reference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    draw = gradcheck._draw
+    draw = gradcheck.draw_problem
 
     def deaf(*sizes: int) -> Any:
         """Nothing behind the LSTM listens to it."""
@@ -186,7 +186,7 @@ def test_a_gradient_of_zero_fails_though_it_equals_its_reference(
         zeros = (torch.zeros_like(problem.d_final[0]), torch.zeros_like(problem.d_final[1]))
         return dataclasses.replace(problem, d_final=zeros)
 
-    monkeypatch.setattr(gradcheck, "_draw", deaf)
+    monkeypatch.setattr(gradcheck, "draw_problem", deaf)
     report = check()
     assert names(report, passed=True) == OUTPUT
     rows = json.loads(json.dumps(report.to_json(), allow_nan=False))["rows"]

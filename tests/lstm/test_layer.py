@@ -275,3 +275,21 @@ def test_reference_unrolls_over_one_hot_vectors_without_gathering() -> None:
         c = f * c + i * g
         h = c.tanh() / (1 + (-o).exp())
         torch.testing.assert_close(output[t], h)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_weights_of_nn_lstm_can_be_loaded(bidirectional: bool) -> None:
+    theirs = torch.nn.LSTM(3, 4, 2, bidirectional=bidirectional)
+    ours = torch.nn.Sequential(LSTM(3, 4, 2, bidirectional=bidirectional))
+    state = {f"0.{name}": tensor for name, tensor in theirs.state_dict().items()}
+    ours.load_state_dict(state)
+    assert any("bias_hh" in name for name in state)  # what was given is left alone
+    x = torch.randn(5, 2, 3)
+    torch.testing.assert_close(ours(x)[0], theirs(x)[0])
+
+
+def test_what_is_no_tensor_and_no_size_is_told() -> None:
+    with pytest.raises(CharseqError, match="input is list, not a tensor"):
+        LSTM(3, 4)([[1, 2]])
+    with pytest.raises(CharseqError, match="must be whole numbers"):
+        LSTM(3, 4.5)  # type: ignore[arg-type]

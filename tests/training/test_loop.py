@@ -12,6 +12,7 @@ import torch
 from text_runs import run, settings, tensors
 
 from charseq.config import Config
+from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.inference.evaluate import evaluate
 from charseq.models.build import load_data, make_batches
@@ -209,6 +210,10 @@ def test_the_python_api_of_the_readme(text: Path, tmp_path: Path) -> None:
 
     assert charseq.Config is Config
     assert charseq.train is train
+    with pytest.raises(CharseqError, match="config is str, not a configuration; "):
+        next(train("mine.yaml"))  # type: ignore[arg-type]
+    (tmp_path / "mine.yaml").write_text("data: {text: a.txt}")
+    assert isinstance(charseq.load_config(str(tmp_path / "mine.yaml")), LMConfig)
     kinds = [type(event).__name__ for event in events_of_a_short_run(text, tmp_path / "run")]
     assert kinds == ["Started", "Step", "Evaluated", "Saved", "Stopped"]
     model = charseq.load_language_model(tmp_path / "run")

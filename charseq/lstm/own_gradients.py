@@ -1,0 +1,192 @@
+"""Somebody else's LSTM: the same small problem for everyone, and which of its gradients is wrong.
+
+One layer over one-hot characters from a state of zeros, an output layer, and the cross-entropy of
+all characters, summed, as in ``faults.py``. Whoever has an LSTM of their own computes its gradients
+for these weights and characters; here they are compared, gate by gate, and what is wrong is named
+where it is known: another scale, another order of the gates, or one of the mistakes of
+``faults.py``.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from itertools import combinations, permutations
+
+import torch
+from torch import Tensor
+
+from charseq.errors import CharseqError
+from charseq.lstm.faults import FAULTS, loss_and_gradients
+from charseq.lstm.gradcheck import Problem, Report, Row, draw_problem, errors, gates_of
+from charseq.text.characters import escape
+
+# Relative errors that pass: what rounding makes of such a small sum is far below.
+TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-4}
+OPTIONAL = ("h_0", "c_0", "d_z", "loss")
+GATED = {"weight_ih_l0": 0, "weight_hh_l0": 0, "bias_ih_l0": 0, "d_z": 2}  # along this axis
+
+
+def own_problem(
+    *,
+    hidden_size: int = 8,
+    vocab_size: int = 7,
+    seq_len: int = 6,
+    batch_size: int = 3,
+    seed: int = 0,
+) -> Problem:
+    """The problem; raises ``CharseqError`` for a size below 1."""
+    drawn = draw_problem(hidden_size, 1, vocab_size, seq_len, batch_size, seed)
+    leaves = {name: leaf for name, leaf in drawn.leaves.items() if name != "x"}
+    for name in ("h_0", "c_0"):
+        leaves[name] = torch.zeros_like(leaves[name])
+    return Problem(drawn.ids, drawn.targets, (leaves["h_0"], leaves["c_0"]), leaves)
+
+
+def check_own(found: Mapping[str, Tensor], problem: Problem) -> tuple[Report, str]:
+    """Every gradient that is there against the right one; and what is wrong, as far as that shows.
+
+    ``found``: by the names of the weights, in their shapes, gates in the order i, f, g, o; h_0, c_0
+    (1, B, H), d_z (T, B, 4H) and the loss may be left out.
+
+    Raises:
+        CharseqError: a weight has no gradient, or one of another shape; a name is none of theirs.
+    """
+    loss, wanted = right_answer(problem)
+    dtype = _checked(found, {**wanted, "loss": loss})
+    allowed = TOLERANCES[dtype]
+    given = {name: found[name].double() for name in wanted if name in found}
+    wanted = {name: wanted[name] for name in given}
+    rows = tuple(_rows(given, wanted, allowed))
+    report = Report("yours", str(dtype).removeprefix("torch."), rows)
+    if "loss" in found and abs(found["loss"].item() - loss.item()) > allowed * abs(loss.item()):
+        return report, (
+            f"the forward pass is another one: its loss is {found['loss'].item():.6f}, not"
+            f" {loss.item():.6f}; mend that first"
+        )
+    return report, "" if report.passed else _what_is_wrong(given, wanted, problem, report, allowed)
+
+
+def right_answer(
+    problem: Problem, faults: frozenset[str] = frozenset()
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss and its gradients; with ``faults`` those that somebody gets who makes them."""
+    return loss_and_gradients(problem.leaves, problem.ids, problem.targets, problem.d_final, faults)
+
+
+def _checked(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> torch.dtype:
+    """The least precise type among them, once names and shapes are right."""
+    for name in found:
+        if name not in wanted:
+            near = get_close_matches(name, wanted, 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise CharseqError(
+                f"gradcheck: there is no weight '{escape(name)}'{hint}; there is"
+                f" {', '.join(wanted)}"
+            )
+    for name, right in wanted.items():
+        if name not in found:
+            if name in OPTIONAL:
+                continue
+            raise CharseqError(f"gradcheck: the gradient of {name} {tuple(right.shape)} is missing")
+        ours = found[name]
+        if ours.dtype not in TOLERANCES:
+            raise CharseqError(f"gradcheck: {name} is {ours.dtype}, not float64 or float32")
+        if ours.shape != right.shape:
+            turned = ours.dim() == 2 and ours.t().shape == right.shape
+            raise CharseqError(
+                f"gradcheck: {name} is {tuple(ours.shape)}, not {tuple(right.shape)}"
+                + ("; turn it" if turned else "; the sizes and the seed are those of --write")
+            )
+    coarse = any(tensor.dtype == torch.float32 for tensor in found.values())
+    return torch.float32 if coarse else torch.float64
+
+
+def _rows(
+    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], allowed: float
+) -> Iterator[Row]:
+    for name, gate, part in gates_of(wanted):
+        max_error, error = errors(found[name][part], wanted[name][part])
+        yield Row(
+            parameter=name,
+            gate=gate,
+            size=wanted[name][part].norm().item(),
+            max_error=max_error,
+            error=error,
+            allowed=allowed,
+            numeric_max_error=None,
+            numeric_error=None,
+            numeric_allowed=None,
+            passed=error <= allowed or max_error == 0.0,  # not with a NaN; zero may be right
+        )
+
+
+def _what_is_wrong(
+    found: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    problem: Problem,
+    report: Report,
+    allowed: float,
+) -> str:
+    def same(others: Mapping[str, Tensor]) -> bool:
+        return all(row.passed for row in _rows(found, others, allowed))
+
+    ratio = (found["bias_out"] * wanted["bias_out"]).sum() / wanted["bias_out"].square().sum()
+    if ratio != 1.0 and same({name: ratio * right for name, right in wanted.items()}):
+        steps, batch = problem.ids.shape
+        means = {steps * batch: "all characters", steps: "the steps", batch: "the sequences"}
+        for count, what in means.items():
+            if math.isclose(count * ratio.item(), 1.0, rel_tol=10 * allowed):
+                return f"all are 1/{count} of what is right: a mean over {what}, not the sum"
+        return f"all are {ratio.item():.4g} times what is right"
+    for order in permutations("ifgo"):
+        if order != tuple("ifgo") and same(_reordered(wanted, order)):
+            return f"the gates stand in the order {', '.join(order)}; write them as i, f, g, o"
+    for count in range(1, len(FAULTS) + 1):
+        for names in combinations(FAULTS, count):
+            made = right_answer(problem, frozenset(names))[1]
+            if same({name: made[name] for name in wanted}):
+                return "\n".join(
+                    f"{name}: {FAULTS[name].right} {FAULTS[name].mend}" for name in names
+                )
+    return _where_to_look(found, wanted, report, allowed)
+
+
+def _reordered(wanted: Mapping[str, Tensor], order: tuple[str, ...]) -> dict[str, Tensor]:
+    """The gradients with their gates in another order."""
+    result = dict(wanted)
+    for name, axis in GATED.items():
+        if name in wanted:
+            parts = dict(zip("ifgo", wanted[name].chunk(4, dim=axis), strict=True))
+            result[name] = torch.cat([parts[gate] for gate in order], dim=axis)
+    return result
+
+
+def _where_to_look(
+    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], report: Report, allowed: float
+) -> str:
+    """By what is right; the steps are those of docs/lstm.md."""
+    wrong = {row.parameter for row in report.wrong}
+    if wrong & {"weight_out", "bias_out"}:
+        return "the output layer's are wrong: look at 6' (p - y) and 5' first"
+    if "d_z" not in found:
+        return (
+            "the output layer's are right. Write d_z (T, B, 4H) into the file too: the last step"
+            " that is wrong, and its gates, say where it begins"
+        )
+    if "d_z" not in wrong:
+        return "d_z is right: look at what it is multiplied with in 1'"
+    for step in reversed(range(len(wanted["d_z"]))):
+        pairs = zip(found["d_z"][step].chunk(4, -1), wanted["d_z"][step].chunk(4, -1), strict=True)
+        gates = [
+            gate
+            for gate, (ours, right) in zip("ifgo", pairs, strict=True)
+            if not errors(ours, right)[1] <= allowed
+        ]
+        if gates:
+            break
+    said = f"d_z is right after step {step}, and wrong there: gates {', '.join(gates)}. "
+    if gates == ["o"]:
+        return said + "Look at d_o in 4' and at the slope of o in 2'"
+    if "o" not in gates:
+        return said + "The gate o is right, so d_h is: look at d_c in 4', at 3' and at 2'"
+    return said + "Look at what d_h is made of: 5', and 1' of the step after it"

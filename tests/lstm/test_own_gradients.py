@@ -1,0 +1,168 @@
+"""The gradients of somebody else's LSTM: what is wrong is found, and named where it is known."""
+
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from charseq.errors import CharseqError
+from charseq.lstm.faults import FAULTS
+from charseq.lstm.gradient_files import read_gradients, write_problem
+from charseq.lstm.own_gradients import check_own, own_problem, right_answer
+
+SIZES = {"hidden_size": 5, "vocab_size": 7, "seq_len": 4, "batch_size": 3, "seed": 1}
+
+
+def of_torch(path: Path, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
+    """The gradients of nn.LSTM and nn.Linear for a problem in a file."""
+    given = read_gradients(path)
+    vocab_size, hidden_size = given["weight_out"].shape
+    lstm: Any = nn.LSTM(vocab_size, hidden_size, dtype=dtype)
+    output: Any = nn.Linear(hidden_size, vocab_size, dtype=dtype)
+    parameters: dict[str, Any] = {
+        "weight_ih_l0": lstm.weight_ih_l0,
+        "weight_hh_l0": lstm.weight_hh_l0,
+        "bias_ih_l0": lstm.bias_ih_l0,
+        "weight_out": output.weight,
+        "bias_out": output.bias,
+    }
+    with torch.no_grad():
+        lstm.bias_hh_l0.zero_()
+        for name, parameter in parameters.items():
+            parameter.copy_(given[name])
+    h, _ = lstm(one_hot(given["ids"], vocab_size).to(dtype))
+    logits = output(h).flatten(0, 1)
+    loss = cross_entropy(logits, given["targets"].flatten(), reduction="sum")
+    gradients = torch.autograd.grad(loss, list(parameters.values()))
+    return {**dict(zip(parameters, gradients, strict=True)), "loss": loss.detach()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_right_gradients_pass(suffix: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    path = tmp_path / f"problem.{suffix}"
+    write_problem(path, own_problem(**SIZES))
+    mine = of_torch(path, dtype)
+    if suffix == "npz":
+        arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in mine.items()}
+        np.savez(path, **arrays)
+    else:
+        save_file({name: tensor.contiguous() for name, tensor in mine.items()}, path)
+    report, hint = check_own(read_gradients(path), own_problem(**SIZES))
+    assert (report.passed, hint, len(report.rows)) == (True, "", 3 * 4 + 2)
+    assert max(row.error for row in report.rows) > 0.0
+    assert report.dtype == str(dtype).removeprefix("torch.")
+
+
+@pytest.mark.parametrize(
+    "names", [set(some) for count in (1, 2) for some in combinations(FAULTS, count)], ids=str
+)
+def test_a_known_mistake_is_named(names: set[str]) -> None:
+    problem = own_problem(**SIZES)
+    report, hint = check_own(right_answer(problem, frozenset(names))[1], problem)
+    assert not report.passed
+    assert {line.partition(":")[0] for line in hint.splitlines()} == names
+    assert all(FAULTS[name].mend in hint for name in names)
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [
+        (1 / 12, "1/12 of what is right: a mean over all characters"),
+        (1 / 4, "1/4 of what is right: a mean over the steps"),
+        (1 / 3, "1/3 of what is right: a mean over the sequences"),
+        (-1.0, "all are -1 times what is right"),
+    ],
+)
+def test_another_scale_is_named(factor: float, said: str) -> None:
+    problem = own_problem(**SIZES)
+    _, right = right_answer(problem)
+    report, hint = check_own({name: factor * one for name, one in right.items()}, problem)
+    assert not report.passed
+    assert said in hint
+
+
+def test_another_order_of_the_gates_is_named() -> None:
+    problem = own_problem(**SIZES)
+    _, mine = right_answer(problem)
+    del mine["d_z"], mine["h_0"], mine["c_0"]
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"):
+        i, f, g, o = mine[name].chunk(4)
+        mine[name] = torch.cat([o, i, f, g])
+    _, hint = check_own(mine, problem)
+    assert hint == "the gates stand in the order o, i, f, g; write them as i, f, g, o"
+
+
+def test_another_forward_pass_comes_first() -> None:
+    problem = own_problem(**SIZES)
+    loss, mine = right_answer(problem)
+    _, hint = check_own({**mine, "loss": 1.01 * loss}, problem)
+    assert hint.startswith("the forward pass is another one: its loss is ")
+
+
+def test_where_it_begins_shows_in_the_last_step_that_is_wrong() -> None:
+    problem = own_problem(**SIZES)
+    _, right = right_answer(problem)
+
+    def hint_with(**changes: Tensor) -> str:
+        return check_own({**right, **changes}, problem)[1]
+
+    assert "look at 6' (p - y) and 5'" in hint_with(bias_out=right["bias_out"] + 1)
+    assert hint_with(weight_ih_l0=right["weight_ih_l0"] + 1).startswith("d_z is right: look at")
+    for gates, said in (
+        ("o", "Look at d_o in 4'"),
+        ("f", "The gate o is right"),
+        ("ifgo", "what d_h is made of"),
+    ):
+        wrong = right["d_z"].clone()
+        for gate in gates:
+            k = "ifgo".index(gate)
+            wrong[2, :, 5 * k : 5 * k + 5] *= 1.5
+        wrong[:2] += 1.0
+        hint = hint_with(d_z=wrong, bias_ih_l0=wrong.sum((0, 1)))
+        assert f"is right after step 2, and wrong there: gates {', '.join(gates)}. " in hint
+        assert said in hint
+    bare = {name: one for name, one in right.items() if name != "d_z"}
+    _, hint = check_own({**bare, "bias_ih_l0": right["bias_ih_l0"] + 1}, problem)
+    assert "Write d_z (T, B, 4H) into the file too" in hint
+
+
+def test_a_gradient_that_is_not_a_number_is_wrong() -> None:
+    problem = own_problem(**SIZES)
+    _, mine = right_answer(problem)
+    report, _ = check_own({**mine, "bias_out": mine["bias_out"] * torch.nan}, problem)
+    assert [row.parameter for row in report.wrong] == ["bias_out"]
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    problem = own_problem(**SIZES)
+    _, mine = right_answer(problem)
+    for changes, message in (
+        ({"weight_ih": mine["weight_ih_l0"]}, "no weight 'weight_ih' .did you mean weight_ih_l0"),
+        ({"weight_out": mine["weight_out"].t()}, r"weight_out is \(5, 7\), not \(7, 5\); turn it"),
+        ({"bias_out": mine["bias_out"][:3]}, r"\(3,\), not \(7,\); the sizes and the seed"),
+        ({"bias_out": mine["bias_out"].long()}, "bias_out is torch.int64, not float64 or float32"),
+    ):
+        with pytest.raises(CharseqError, match=message):
+            check_own({**mine, **changes}, problem)
+    with pytest.raises(CharseqError, match=r"the gradient of bias_out \(7,\) is missing"):
+        check_own({name: one for name, one in mine.items() if name != "bias_out"}, problem)
+    for name, data, message in (
+        ("a.txt", b"", "name a file that ends in .npz or .safetensors"),
+        ("none.npz", None, "there is no such file"),
+        ("b.npz", b"PK nothing", "cannot be read"),
+        ("c.npz", b"", "cannot be read"),
+        ("d.safetensors", b"nothing", "cannot be read"),
+    ):
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+        with pytest.raises(CharseqError, match=message):
+            read_gradients(tmp_path / name)
+    with pytest.raises(CharseqError, match="cannot be written: No such file"):
+        write_problem(tmp_path / "no" / "p.npz", problem)
