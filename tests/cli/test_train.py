@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from charseq.cli.console import TrainingDisplay
+from charseq.cli.next_commands import command_line
 from charseq.cli.train import train
 from charseq.config import load_config
 from charseq.errors import CharseqError
@@ -134,10 +135,15 @@ def test_a_text_that_is_another_one_in_another_place_is_not_trained_on(
 
 def test_a_folder_is_a_run_to_resume_or_a_mistake() -> None:
     charseq("configs/cat.yaml", "--set", "train.max_steps=2")
+    go_on = command_line("train", "runs/cat", "--resume")
+    anew = command_line("train", "runs/cat/config.yaml")
     assert refusal("runs/cat/") == (
-        "runs/cat: is the folder of a run: `charseq train runs/cat --resume` goes on with it,"
-        " `charseq train runs/cat/config.yaml --run DIR` trains anew with its settings"
+        f"runs/cat: is the folder of a run: `{go_on}` goes on with it, `{anew} --run DIR` trains"
+        " anew with its settings"
     )
+    Path("swept").mkdir()
+    Path("swept/sweep.json").write_text("{}")
+    assert command_line("sweep", "swept") in refusal("swept", "--resume")
     assert "--run other: runs/cat is the folder of the run already" in refusal(
         "runs/cat", "--resume", "--run", "other"
     )
