@@ -60,7 +60,10 @@ def _wrong_inside(config: "Config") -> Iterator[tuple[str, str]]:
         if isinstance(config, Seq2SeqConfig):
             if _are_here(config.data):
                 load_pairs(config.data)
-        elif not config.data.text.startswith(PREFIX):
+        elif not any(
+            name is not None and name.startswith(PREFIX)
+            for name in (config.data.text, config.data.valid_text, config.data.test_text)
+        ):
             Streams(load_corpus(config.data).train, config.train.batch_size, config.train.seq_len)
     except CharseqError as error:
         for line in str(error).splitlines():

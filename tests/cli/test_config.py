@@ -54,6 +54,8 @@ def test_check_reads_a_text_to_its_end_as_a_training_would(file: str) -> None:
         run("check", file)
     small = ["--set", "train.batch_size=2", "--set", "train.seq_len=10"]
     assert run("check", file, *small) == f"{file} is valid\n"
+    elsewhere = ["--set", "data.test_text=dataset:tinyshakespeare"]  # which nobody has fetched
+    assert run("check", file, *small, *elsewhere) == f"{file} is valid\n"
     Path("Ā.txt").write_bytes(b"a" * 9_000_000 + b"\xff")
     with pytest.raises(ConfigError, match="byte 0xff at byte offset 9000000"):
         run("check", file)

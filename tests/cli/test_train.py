@@ -189,6 +189,8 @@ def test_what_a_training_of_pairs_shows_at_its_end_is_not_of_the_test(tmp_path: 
     alone = ["--set", "data.valid=null", "--set", "data.split=1/0/0"]
     shown = charseq("pairs.yaml", "--run", "none", *alone).stdout.partition("conversions, ")[2]
     assert shown.startswith("of the training pairs, which are trained on: none are held back:\nabc")
+    assert " eval " not in shown  # there is nothing to evaluate it on
+    assert " eval " in charseq("pairs.yaml", "--run", "some").stdout
 
 
 def test_a_finished_training_is_done_also_when_its_data_has_gone(

@@ -124,6 +124,8 @@ def test_a_training_that_diverges_without_a_nan_is_noticed(
     # All steps have as many symbols: the mean of 20 steps' losses is that of their symbols.
     losses = [line["loss"] for line in lines(tmp_path / "whole") if line["event"] == "step"]
     means = [sum(losses[i : i + 20]) / 20 for i in range(0, 100, 20)]
+    told = [one["train_loss"] for one in lines(tmp_path / "whole") if one["event"] == "evaluated"]
+    assert told == pytest.approx(means if split[1] else [])
     guess = math.log(len(set(text.read_text())))
     assert losses[-1] < 2 * guess < max(means)
     worst = means.index(max(means))
