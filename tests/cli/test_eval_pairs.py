@@ -339,3 +339,15 @@ def test_what_does_not_go_together_is_refused(half: str, tmp_path: Path) -> None
         (["--predictions", str(tmp_path)], "is a folder"),
     ):
         assert message in refused(half, *arguments)
+
+
+def test_columns_in_another_order_are_suspected(half: str, tmp_path: Path) -> None:
+    strange, known = tmp_path / "strange.tsv", tmp_path / "known.tsv"
+    strange.write_text("ξ\ta\nζ\tb\na\ta\n")
+    known.write_text("ξ\ta\nb\tb\na\ta\n")
+    said = [
+        CliRunner().invoke(app, [half, "--data", str(file), "--unknown", "replace"]).stderr
+        for file in (strange, known)
+    ]
+    assert said[0].startswith("warning: 2 of 3 sources hold symbols or tags that training lacked")
+    assert "training lacked" not in said[1]

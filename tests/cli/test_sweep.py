@@ -216,3 +216,15 @@ def test_a_shape_that_what_it_begins_with_has_not_is_refused_before_anything_beg
     with pytest.raises(ConfigError, match="hidden_size is 8 there and 16 here"):
         charseq("sweep", "cat.yaml", *from_it, "--over", "model.hidden_size=16,8")
     assert not Path("tuned").exists()
+
+
+def test_a_training_that_was_killed_is_named_with_the_signal() -> None:
+    process = started(
+        "cat.yaml", "--seeds", "1", "--device", "cpu", "--set", "train.max_steps=90000"
+    )
+    seed = Path("runs/cat-sweep/seed-0")
+    wait_for(lambda: read_run(seed).step > 0 if (seed / "metrics.jsonl").exists() else False)
+    os.kill(int((seed / ".pid").read_text()), signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "error: seed-0: was killed by SIGKILL, perhaps for want of memory" in errors
