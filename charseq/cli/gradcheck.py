@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.cli.next_commands import command_line
 from charseq.cli.pipes import refuse_options
 from charseq.errors import CharseqError
 
@@ -153,10 +154,12 @@ def _of_mine(write: Path | None, mine: Path | None, **sizes: int) -> "tuple[Repo
         return check_own(read_gradients(mine), problem)
     assert write is not None  # noqa: S101
     write_problem(write, problem)
-    again = [f"--{name.replace('_', '-')} {size}" for name, size in sizes.items()]
+    same = [
+        part for name, size in sizes.items() for part in ("--" + name.replace("_", "-"), str(size))
+    ]
     typer.echo(
         f"wrote {write}\nnext: write your gradients, by the names of the weights, into a file, and"
-        f" then\n  charseq gradcheck {' '.join(again)} --mine FILE"
+        f" then\n  {command_line('gradcheck', *same, '--mine', 'FILE')}"
     )
     return None
 

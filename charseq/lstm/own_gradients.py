@@ -116,8 +116,13 @@ def _rows(
             numeric_max_error=None,
             numeric_error=None,
             numeric_allowed=None,
-            passed=error <= allowed or max_error == 0.0,  # not with a NaN; zero may be right
+            passed=_agree(max_error, error, allowed),
         )
+
+
+def _agree(max_error: float, error: float, allowed: float) -> bool:
+    """Not with a NaN; and where zero is right, as of f at the first step, zero is."""
+    return error <= allowed or max_error == 0.0
 
 
 def _what_is_wrong(
@@ -180,7 +185,7 @@ def _where_to_look(
         gates = [
             gate
             for gate, (ours, right) in zip("ifgo", pairs, strict=True)
-            if not errors(ours, right)[1] <= allowed
+            if not _agree(*errors(ours, right), allowed)
         ]
         if gates:
             break

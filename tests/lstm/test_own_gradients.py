@@ -128,6 +128,10 @@ def test_where_it_begins_shows_in_the_last_step_that_is_wrong() -> None:
         hint = hint_with(d_z=wrong, bias_ih_l0=wrong.sum((0, 1)))
         assert f"is right after step 2, and wrong there: gates {', '.join(gates)}. " in hint
         assert said in hint
+    first = right["d_z"].clone()
+    first[0, :, :5] *= 1.5  # of f nothing comes back from a state of zeros, rightly
+    hint = hint_with(d_z=first, bias_ih_l0=first.sum((0, 1)))
+    assert "is right after step 0, and wrong there: gates i. " in hint
     bare = {name: one for name, one in right.items() if name != "d_z"}
     _, hint = check_own({**bare, "bias_ih_l0": right["bias_ih_l0"] + 1}, problem)
     assert "Write d_z (T, B, 4H) into the file too" in hint
