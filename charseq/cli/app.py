@@ -138,7 +138,7 @@ def main() -> None:
 
 
 def _fail(error: CharseqError) -> None:
-    from charseq.cli.console import show_error
+    from charseq.cli.asides import show_error
 
     show_error(error)
     sys.exit(error.exit_code)

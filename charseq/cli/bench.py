@@ -62,7 +62,8 @@ def bench(
 
     Example: charseq bench configs/dates.yaml --set model.hidden_size=512 --seconds 60
     """
-    from charseq.cli.pipes import quiet_interrupt, refuse_options
+    from charseq.cli.options import refuse_options
+    from charseq.cli.stopping import quiet_interrupt
 
     if explain:
         given = {"CONFIG": config, "--set": overrides, "--seconds": seconds}

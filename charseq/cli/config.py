@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from charseq.cli.options import AsJson, Overrides
-from charseq.cli.pipes import print_json
+from charseq.cli.writing import print_json
 from charseq.errors import ConfigError
 
 config_app = typer.Typer(

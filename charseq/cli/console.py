@@ -1,4 +1,4 @@
-"""What several commands draw: errors, facts, and a training as it runs."""
+"""What several commands draw: facts, and a training as it runs."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from charseq.training.events import Evaluated, Event, RolledBack, Saved, Started, Step, Stopped
 
 NEW_SHOWN = 40  # symbols that a fine-tuning adds, at the most
-
-
-def show_error(error: Exception) -> None:
-    """On standard error, red on a terminal; a hostile text cannot send it control characters."""
-    console = Console(stderr=True, highlight=False)
-    lines = [escape(line) for line in str(error).splitlines()]
-    console.print(Text("\n".join(["error: " + lines[0], *lines[1:]]), style="red"), soft_wrap=True)
 
 
 def show_facts(console: Console, facts: Mapping[str, str | None]) -> None:

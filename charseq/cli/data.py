@@ -9,7 +9,7 @@ import typer
 from charseq.cli.data_make import make_app
 from charseq.cli.data_stats import stats
 from charseq.cli.options import AsJson
-from charseq.cli.pipes import print_json
+from charseq.cli.writing import print_json
 
 if TYPE_CHECKING:
     from charseq.text.datasets import Dataset

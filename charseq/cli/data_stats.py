@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charseq.cli.pipes import print_json
 from charseq.cli.stats_tables import how_long, show_counts, show_facts, some
+from charseq.cli.writing import print_json
 
 if TYPE_CHECKING:
     from rich.console import Console

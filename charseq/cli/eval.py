@@ -30,8 +30,9 @@ from charseq.cli.options import (
     LengthPenalty,
     Run,
     UnknownPolicy,
+    refuse_options,
 )
-from charseq.cli.pipes import quiet_interrupt, refuse_options
+from charseq.cli.stopping import quiet_interrupt
 
 if TYPE_CHECKING:
     from charseq.text.vocab import Unknown

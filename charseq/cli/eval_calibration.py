@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from charseq.cli.console import show_facts
-from charseq.cli.pipes import refuse_options, whole_file
+from charseq.cli.options import refuse_options
+from charseq.cli.writing import whole_file
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -4,9 +4,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli import eval_options
+from charseq.cli.asides import progress_bar, show_note
 from charseq.cli.console import show_facts
 from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
-from charseq.cli.pipes import print_json, progress_bar, refuse_options, show_note
+from charseq.cli.options import refuse_options
+from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from charseq.cli.asides import progress_bar
 from charseq.cli.console import show_facts
 from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
-from charseq.cli.pipes import print_json, progress_bar, refuse_options
+from charseq.cli.options import refuse_options
+from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 

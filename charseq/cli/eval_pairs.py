@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from charseq.cli.asides import MANY, progress_bar, show_note
 from charseq.cli.console import show_facts
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.eval_errors import show_errors, worst
-from charseq.cli.pipes import MANY, STANDARD_INPUT, print_json, progress_bar, show_note, whole_file
+from charseq.cli.reading import STANDARD_INPUT
+from charseq.cli.writing import print_json, whole_file
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 from charseq.text.rows import WrongLinesError

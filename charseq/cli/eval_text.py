@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from charseq.cli.asides import progress_bar
 from charseq.cli.console import show_facts
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
-from charseq.cli.pipes import STANDARD_INPUT, print_json, progress_bar, read_text
+from charseq.cli.reading import STANDARD_INPUT, read_text
+from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charseq.cli.next_commands import command_line
-from charseq.cli.pipes import refuse_options
+from charseq.cli.options import refuse_options
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:

@@ -1,9 +1,12 @@
 """Options that several commands have, declared once."""
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Final, TypeAlias
 
 import typer
+
+from charseq.errors import CharseqError
 
 TEXT, PAIRS = "Language models", "Pairs"  # headings of options that one kind of model has alone
 
@@ -70,3 +73,14 @@ Plot: TypeAlias = Annotated[
 Run: TypeAlias = Annotated[
     str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run folder or a .safetensors file.")
 ]
+
+
+def refuse_options(given: Mapping[str, object], why: str) -> None:
+    """Refuse the first option that is there (neither None, False nor empty).
+
+    Raises:
+        CharseqError: ``--beam: why``.
+    """
+    for name, value in given.items():
+        if value is not None and value is not False and value != []:
+            raise CharseqError(f"{name}: {why}")

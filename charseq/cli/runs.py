@@ -8,8 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 from charseq.cli.options import AsJson
-from charseq.cli.pipes import print_json
 from charseq.cli.runs_compare import compare
+from charseq.cli.writing import print_json
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charseq.cli.options import AsJson, Axis, CurvesBy, Plot
-from charseq.cli.pipes import print_json
+from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:

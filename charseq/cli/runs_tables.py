@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from charseq.cli.asides import show_note
 from charseq.cli.console import clock
-from charseq.cli.pipes import show_note, whole_file
+from charseq.cli.writing import whole_file
 
 if TYPE_CHECKING:
     from rich.console import Console

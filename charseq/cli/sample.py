@@ -14,8 +14,9 @@ from charseq.cli.options import (
     LengthPenalty,
     Run,
     UnknownPolicy,
+    refuse_options,
 )
-from charseq.cli.pipes import quiet_interrupt, refuse_options
+from charseq.cli.stopping import quiet_interrupt
 
 
 class Precision(Enum):

@@ -6,7 +6,8 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from charseq.cli.pipes import MANY, STANDARD_INPUT, progress_bar, read_lines, show_note
+from charseq.cli.asides import MANY, progress_bar, show_note
+from charseq.cli.reading import STANDARD_INPUT, read_lines
 from charseq.cli.sample_request import PairRequest, check_request
 from charseq.cli.sample_sources import SourceReader, named
 from charseq.cli.sample_targets import check_pictures, targets
@@ -62,7 +63,7 @@ def _conversions(reader: SourceReader, sources: list[str]) -> Iterator["Conversi
 
 def _conversation(reader: SourceReader) -> Iterator["Conversion"]:
     """Each line as soon as it is typed; a mistake in one is told, and the next awaited."""
-    from charseq.cli.console import show_error
+    from charseq.cli.asides import show_error
 
     for source in reader.sources(read_lines(STANDARD_INPUT, show_error), show_error):
         yield from _converted([source], reader)

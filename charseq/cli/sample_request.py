@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charseq.cli.pipes import STANDARD_INPUT, refuse_options
+from charseq.cli.options import refuse_options
+from charseq.cli.reading import STANDARD_INPUT
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charseq.cli.pipes import Wrong, show_note
+from charseq.cli.asides import show_note
+from charseq.cli.reading import Wrong
 from charseq.cli.sample_request import PairRequest
 from charseq.errors import CharseqError
 from charseq.text.characters import escape

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
+from charseq.cli.asides import show_note
 from charseq.cli.confidence import confidence
-from charseq.cli.pipes import harmless, json_text, show_note, whole_file
 from charseq.cli.sample_request import PairRequest
+from charseq.cli.writing import harmless, json_text, whole_file
 from charseq.errors import CharseqError
 from charseq.text.symbols import TAG_SEPARATOR
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from charseq.cli.pipes import STANDARD_INPUT, harmless, print_json, read_text
+from charseq.cli.reading import STANDARD_INPUT, read_text
+from charseq.cli.writing import harmless, print_json
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:

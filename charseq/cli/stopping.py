@@ -1,4 +1,4 @@
-"""How a training is told to stop: Ctrl-C, SIGTERM, a terminal that closes, a reader that goes."""
+"""How a command is told to stop: Ctrl-C, SIGTERM, a terminal that closes, a reader that goes."""
 
 import os
 import signal
@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,3 +69,12 @@ def stop_flag(
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def quiet_interrupt() -> Iterator[None]:
+    """Ctrl-C ends the command without a word, with the exit code that shells expect."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_CODES[signal.SIGINT]) from None

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from charseq.cli.options import AsJson, Axis, CurvesBy, Overrides, Plot
-from charseq.cli.pipes import quiet_interrupt, refuse_options
+from charseq.cli.options import AsJson, Axis, CurvesBy, Overrides, Plot, refuse_options
+from charseq.cli.stopping import quiet_interrupt
 
 
 def sweep(

@@ -6,7 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charseq.cli.pipes import print_json, show_note
+from charseq.cli.asides import show_note
+from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charseq.cli.console import clock, show_error
+from charseq.cli.asides import show_error
+from charseq.cli.console import clock
 from charseq.errors import CharseqError, ConfigError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import typer
 
 from charseq.cli.next_commands import command_line
 from charseq.cli.options import Overrides
-from charseq.cli.pipes import json_text, quiet_interrupt
-from charseq.cli.stopping import EXIT_CODES, stop_flag
+from charseq.cli.stopping import EXIT_CODES, quiet_interrupt, stop_flag
+from charseq.cli.writing import json_text
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:

@@ -1,8 +1,6 @@
 """A checkpoint as torch has it: a model and its training, written to a file and read back."""
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from charseq.config import Config, config_to_json
 from charseq.errors import SaveError
+from charseq.files import replacing, sync_folder
 from charseq.models.build import Model, build_model
 from charseq.models.checkpoint_file import FORMAT_VERSION as FORMAT_VERSION
 from charseq.models.checkpoint_file import WEIGHTS as WEIGHTS
@@ -93,29 +92,13 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, called: Path | None = N
         for name, tensor in checkpoint.tensors.items()
     }
     metadata = {"charseq": text, "sha256": digest(text, arrays)}
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with replacing(path) as file:
             file.write(save(arrays, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
         name = escape(str(called or path))
         raise SaveError(f"{name}: the checkpoint cannot be written: {error.strerror}") from error
-    finally:  # Ctrl-C too leaves nothing behind
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def sync_folder(path: Path) -> None:
-    """Bring to the disk which names a folder holds."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

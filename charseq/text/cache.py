@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import platformdirs
 
+from charseq.files import replacing
 from charseq.text.read import expand
 
 SYNC_SECONDS = 0.05  # between two times that a growing file is brought to the disk
@@ -39,28 +40,19 @@ def locked(path: Path) -> AbstractContextManager[object]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of ``path`` when the block ends without an exception.
+    """``replacing``, for a large file: a thread brings to the disk what is written.
 
-    A reader sees the old file or the whole new one, also after a power cut. Only the holder of
-    ``locked(path)`` may call it: the temporary file beside it has a fixed name, so that a writer
-    that was killed leaves one at most.
+    So little is left for the end. Only the holder of ``locked(path)`` may call it.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            with _to_disk_early(file):
-                yield file
-            publish(file, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file, _to_disk_early(file):
+        yield file
 
 
 @contextmanager
 def _to_disk_early(file: BinaryIO) -> Iterator[None]:
-    """Inside, a thread brings to the disk what is written, so that little is left for the end."""
     done = Event()
 
     def sync() -> None:
@@ -74,10 +66,3 @@ def _to_disk_early(file: BinaryIO) -> Iterator[None]:
         finally:
             done.set()
         syncing.result()  # an error of the disk is told once: the last fsync may not hear of it
-
-
-def publish(file: BinaryIO, path: Path) -> None:
-    """Bring an open file's bytes to the disk, then rename it to ``path``."""
-    file.flush()
-    os.fsync(file.fileno())
-    Path(file.name).replace(path)

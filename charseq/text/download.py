@@ -10,7 +10,7 @@ from pathlib import Path
 
 from charseq._version import __version__
 from charseq.errors import CharseqError
-from charseq.text.cache import publish
+from charseq.files import to_disk
 from charseq.text.characters import escape
 from charseq.text.read import file_sha256
 
@@ -88,7 +88,8 @@ def download(
             "put the right file into a folder and name that in CHARSEQ_DATA_MIRROR"
         )
     with part.open("rb+") as file:
-        publish(file, target)
+        to_disk(file)
+    part.replace(target)
 
 
 _TRY_AGAIN = (http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS)

@@ -21,8 +21,9 @@ from charseq.errors import CharseqError
 from charseq.text.characters import escape
 from charseq.text.notices import Notice, few, notice_of, said
 from charseq.text.read import read_chunks
-from charseq.text.rows import GZIP, LONGEST_NAME, MOST_NAMES
+from charseq.text.rows import LONGEST_NAME, MOST_NAMES
 from charseq.text.symbols import split_symbols, split_tags
+from charseq.text.utf8 import GZIP
 
 LINES = 20_000
 BYTES = 8 << 20

@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
+from charseq.text.utf8 import not_utf8
 
 Errors = Literal["raise", "replace"]
 Newlines = Literal["keep", "unix"]
@@ -137,6 +138,11 @@ def _convert(text: str, newlines: Newlines) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+_CONVERT_OR_REPLACE = (
+    "convert the file to UTF-8, or set `data.errors: replace` to read such bytes as U+FFFD"
+)
+
+
 def _decoded(
     path: Path, errors: Errors, observe: Callable[[bytes], object] | None, chunk_bytes: int
 ) -> Iterator[str]:
@@ -149,21 +155,11 @@ def _decoded(
         try:
             text = decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
-            raise _not_utf8(path, error, offset - waiting) from None
+            begins_at = offset - waiting
+            where = f"{_name(path)}:{_line(path, begins_at + error.start)}"
+            raise not_utf8(where, error, _CONVERT_OR_REPLACE, begins_at) from None
         offset += len(data)
         yield text
-
-
-def _not_utf8(path: Path, error: UnicodeDecodeError, first_offset: int) -> CharseqError:
-    """``first_offset`` says where in the file ``error.object`` begins."""
-    offset = first_offset + error.start
-    advice = "convert the file to UTF-8, or set `data.errors: replace` to read such bytes as U+FFFD"
-    if offset == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        advice = "it begins as UTF-16 does; convert it: iconv -f UTF-16 -t UTF-8"
-    return CharseqError(
-        f"{_name(path)}:{_line(path, offset)}: byte 0x{error.object[error.start]:02x} at byte "
-        f"offset {offset} is not UTF-8 ({error.reason}); {advice}"
-    )
 
 
 def _line(path: Path, offset: int) -> int:

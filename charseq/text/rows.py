@@ -3,7 +3,6 @@
 Lines end with LF or CRLF. A file that begins as a gzip archive does is read as one.
 """
 
-import codecs
 import difflib
 import gzip
 import hashlib
@@ -21,9 +20,9 @@ from charseq.errors import CharseqError
 from charseq.text.characters import escape
 from charseq.text.read import BYTE_ORDER_MARK, file_bytes
 from charseq.text.symbols import normalized, split_symbols, split_tags
+from charseq.text.utf8 import GZIP, not_utf8
 
 LISTED = 10  # mistakes that an error lists
-GZIP = b"\x1f\x8b"
 LONGEST_NAME = 80  # characters of a column's name that an error may show
 MOST_NAMES = 20  # names that it lists
 
@@ -305,7 +304,8 @@ def read_whole(path: Path, name: str) -> tuple[str, str]:
     try:
         text = data.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
-        raise _not_utf8(data, error, name) from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise not_utf8(f"{name}:{line}", error, "convert the file to UTF-8") from None
     text = text.replace("\r\n", "\n")
     if "\r" in text and "\n" not in text:
         raise CharseqError(f"{name}: its lines end with CR alone; save them with LF or CRLF")
@@ -320,14 +320,3 @@ def _unpack(data: bytes, name: str) -> bytes:
         raise CharseqError(
             f"{name}: is a damaged gzip archive ({why}); fetch or make it again"
         ) from None
-
-
-def _not_utf8(data: bytes, error: UnicodeDecodeError, name: str) -> CharseqError:
-    line = data.count(b"\n", 0, error.start) + 1
-    advice = "convert the file to UTF-8"
-    if error.start == 0 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        advice = "it begins as UTF-16 does; convert it: iconv -f UTF-16 -t UTF-8"
-    return CharseqError(
-        f"{name}:{line}: byte 0x{data[error.start]:02x} at byte offset {error.start} is not UTF-8 "
-        f"({error.reason}); {advice}"
-    )

@@ -20,11 +20,11 @@ from typing import Any
 
 from charseq.config import Config
 from charseq.errors import CharseqError, SaveError
+from charseq.files import sync_folder
 from charseq.models.checkpoint import (
     Checkpoint,
     CheckpointError,
     read_checkpoint,
-    sync_folder,
     write_checkpoint,
 )
 from charseq.training.files import CONFIG, LOG, replace_file, write_config

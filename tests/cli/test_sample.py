@@ -12,9 +12,9 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from charseq.cli.pipes import harmless
 from charseq.cli.sample import sample
 from charseq.cli.sample_text import RULE
+from charseq.cli.writing import harmless
 from charseq.config import config_from_json
 from charseq.errors import CharseqError
 from charseq.inference.load import load

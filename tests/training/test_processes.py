@@ -146,7 +146,7 @@ def test_told_to_stop_while_the_text_is_encoded_it_leaves_at_once(
         "encode = Vocab.encode\n"
         "def slowly(*arguments, **options):\n"
         "    print('encoding', flush=True)\n"
-        "    time.sleep(2)\n"
+        "    time.sleep(100)\n"
         "    return encode(*arguments, **options)\n"
         "Vocab.encode = slowly\n"
         "from charseq.cli.app import main\n"
@@ -157,9 +157,7 @@ def test_told_to_stop_while_the_text_is_encoded_it_leaves_at_once(
         assert process.stdout is not None
         assert process.stdout.readline() == "encoding\n"
         process.send_signal(number)
-        began = time.perf_counter()
         said, errors = process.communicate(timeout=60)
-        assert time.perf_counter() - began < 2
     assert (process.returncode, errors) == (code, "")
     assert said == "stopped before the first step; there is nothing to save\n"
     assert not (tmp_path / "runs").exists()
@@ -176,8 +174,8 @@ def test_told_twice_it_leaves_at_once(tmp_path: Path, number: signal.Signals, co
         "def forever(number):\n"
         "    print('saving', flush=True)\n"
         "    time.sleep(100)\n"
-        "import charseq.models.checkpoint as checkpoint\n"
-        "checkpoint.os.fsync = forever\n"
+        "import charseq.files, charseq.models.checkpoint as checkpoint\n"
+        "charseq.files.os.fsync = forever\n"
         "checkpoint.sync_folder = lambda path: None\n"
         "import charseq.training.files as files, charseq.training.run as run\n"
         "files.replace_file = run.replace_file = lambda path, text: path.write_text(text)\n"

@@ -1,6 +1,5 @@
 """Rows as a folder of training, validation and test files, with a README of how they were made."""
 
-import os
 import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charseq.errors import CharseqError
+from charseq.files import to_disk
 from charseq.text.characters import escape
 from charseq.text.synthetic.draw import Row
 
@@ -113,8 +113,7 @@ def write_folder(
             for name, content in contents.items():
                 with Path(made, name).open("wb") as file:
                     file.write(content.encode())
-                    file.flush()
-                    os.fsync(file.fileno())
+                    to_disk(file)
             for name in contents:
                 Path(made, name).replace(folder / name)
         for name in _names():

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.cli.pipes import json_text, read_lines, refuse_options, whole_file
+from charseq.cli.options import refuse_options
+from charseq.cli.reading import read_lines
+from charseq.cli.writing import json_text, whole_file
 from charseq.errors import CharseqError
 
 LINES = st.lists(st.text(st.characters(exclude_characters="\n\ufeff", exclude_categories=["Cs"])))
@@ -85,7 +87,7 @@ def test_a_device_is_written_to_as_it_goes(tmp_path: Path) -> None:
 def test_standard_output_by_its_name_is_added_to(name: str, tmp_path: Path) -> None:
     """A file that it goes to is neither emptied nor replaced; a pipe is written to."""
     program = (
-        "from charseq.cli.pipes import whole_file\n"
+        "from charseq.cli.writing import whole_file\n"
         f"print('before')\nwith whole_file({name!r}) as out: out.write(b'table\\n')\nprint('after')"
     )
     command = [sys.executable, "-c", program]
