@@ -13,13 +13,14 @@ from charseq.cli.writing import print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from charseq.training.history import Run
 
 LIST = "list"
 HEADINGS = ("run", "model", "weights", "state", "best", "at step", "symbols/s", "trained")
-PAIRED = (("model", "weights"), ("state",), ("best", "at step"), ("symbols/s", "trained"))
-WIDE = 120  # columns; where there are fewer, two figures stand above each other
+FIGURES = ("model", "weights", "best", "at step", "symbols/s", "trained")
+WIDE = 120  # columns; where there are fewer, the figures of a run stand below its name
 
 
 class ListByDefault(TyperGroup):
@@ -86,28 +87,47 @@ def list_runs(
 
 
 def _show_list(console: "Console", found: list["Run"]) -> None:
+    from charseq.cli import runs_tables as show
+
+    rows = [_cells(run) for run in found]
+    if console.width < WIDE:
+        _show_below(console, rows)
+        return
+    table = show.table(*HEADINGS, words=("run", "model", "state", "best"))
+    for cells in rows:
+        table.add_row(*cells.values())
+    console.print(table)
+
+
+def _cells(run: "Run") -> dict[str, "Text"]:
     from rich.text import Text
 
     from charseq.cli import runs_tables as show
     from charseq.text.characters import escape
 
-    table = show.table(*HEADINGS, words=("run", "model", "state", "best"))
-    if console.width < WIDE:
-        table = show.table("run", *map("\n".join, PAIRED), words=("run", "state"))
-    for run in found:
-        cells: dict[str, Text] = {
-            "run": Text(escape(str(run.path))),
-            "model": Text(show.model(run)),
-            "weights": Text(show.number(run.parameters)),
-            "state": show.state(run),
-            "best": Text(show.score(run.best)),
-            "at step": Text(show.number(run.best.step) if run.best else ""),
-            "symbols/s": Text(show.number(run.speed)),
-            "trained": Text(show.time_of(run)),
-        }
-        if console.width < WIDE:
-            two = (Text("\n").join(cells[name] for name in pair) for pair in PAIRED)
-            table.add_row(cells["run"], *two)
-        else:
-            table.add_row(*cells.values())
-    console.print(table)
+    return {
+        "run": Text(escape(str(run.path))),
+        "model": Text(show.model(run)),
+        "weights": Text(show.number(run.parameters)),
+        "state": show.state(run),
+        "best": Text(show.score(run.best)),
+        "at step": Text(show.number(run.best.step) if run.best else ""),
+        "symbols/s": Text(show.number(run.speed)),
+        "trained": Text(show.time_of(run)),
+    }
+
+
+def _show_below(console: "Console", rows: list[dict[str, "Text"]]) -> None:
+    """Two lines a run: its name and state, then its figures, in columns."""
+    from rich.text import Text
+
+    lines = [{name: Text(name, style="dim") for name in HEADINGS}, *rows]
+    widths = {name: max(cells[name].cell_len for cells in lines) for name in FIGURES}
+    for cells in lines:
+        console.print(Text("  ").join([cells["run"], cells["state"]]), overflow="fold")
+        for name in FIGURES:
+            cells[name].align("left" if name in ("model", "best") else "right", widths[name])
+        figures = Text("  ").join([cells[name] for name in FIGURES])
+        figures.rstrip()
+        if figures:
+            console.print(Text("  ") + figures, overflow="fold")

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from charseq.cli.app import app
@@ -48,6 +49,30 @@ def test_the_list_has_a_line_for_each_run() -> None:
     assert "lm 1×8 " in small
     assert " done " in small
     assert f"{best['nats']:.4f} nats, {best['bpc']:.3f} bpc" in small
+
+
+def test_on_a_narrow_screen_figures_stand_below_the_name(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a table: each heading ends, or begins, where its figures do; a name is never folded."""
+    name = "a-name-that-is-rather-long-for-a-column-of-a-table"
+    shutil.copytree(trained / "runs/wide", tmp_path / name)
+    shutil.copytree(trained / "runs/small", tmp_path / "small")
+    (tmp_path / "small/config.yaml").write_text("task: [")
+    monkeypatch.setattr("charseq.cli.runs_tables.screen", lambda: Console(width=80))
+    monkeypatch.chdir(tmp_path)
+    head, headings, *lines = charseq("runs", "list", ".", "--sort", "name").stdout.splitlines()
+    assert head == "run  state"
+    assert lines[0] == f"{name}  done"
+    assert lines[2].startswith("small  unreadable: ")
+    assert all(len(line) <= 80 for line in lines)
+    [wide] = [
+        run for run in json.loads(charseq("runs", ".", "--json").stdout) if name in run["run"]
+    ]
+    figures, weights = lines[1], f"{wide['parameters']:,}"
+    assert figures.index("lm 1×16") == headings.index("model")
+    assert figures.index(weights) + len(weights) == headings.index("weights") + len("weights")
+    assert figures.index(f"{wide['best']['nats']:.4f} nats") == headings.index("best")
 
 
 def test_a_run_that_cannot_be_read_stands_behind_the_best(trained: Path, tmp_path: Path) -> None:
