@@ -5,6 +5,7 @@ the vocabulary has a symbol for unknown characters, that is U+FFFD, with id 0.
 """
 
 import codecs
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,7 +130,7 @@ class Vocab:
         """The error for the first character outside the vocabulary, if there is one; it counts the
         others.
         """
-        first, strangers = "", 0
+        first, around, strangers = "", "", 0  # around: what stands before and behind it too
         position, line, column = 0, 1, 1
         for chunk in chunks:
             found = np.flatnonzero(self._look_up(chunk) == self.size)
@@ -138,6 +139,7 @@ class Vocab:
                 continue
             before = chunk[: found[0]] if len(found) else chunk
             first = chunk[found[0]] if len(found) else ""
+            around = (around[-1:] + before)[-1:] + chunk[len(before) : len(before) + 2]
             position += len(before)
             line += before.count("\n")
             newline = before.rfind("\n")
@@ -147,9 +149,18 @@ class Vocab:
         others = f" ({strangers - 1:,} more are not either)" if strangers > 1 else ""
         return UnknownCharacterError(
             f"{where}: {describe(first)} at position {position + 1} (line {line}, column {column}) "
-            f"is not among the {self.size:,} characters that the model knows{others}; "
-            + self._advice(unknown)
+            f"is not among the {self.size:,} characters that the model knows{others}"
+            f"{self._other_form(around)}; {self._advice(unknown)}"
         )
+
+    def _other_form(self, around: str) -> str:
+        """An accent may be a character of its own (Unicode NFD) or not (NFC)."""
+        forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+        for form in forms:
+            other = unicodedata.normalize(form, around)
+            if other != around and (self._look_up(other) < self.size).all():
+                return f", but knows '{other}' as Unicode {form} writes it"
+        return ""
 
     def _advice(self, unknown: Unknown) -> str:
         if unknown == "replace":

@@ -114,6 +114,24 @@ def test_an_unknown_character_is_named_with_its_place_and_what_to_do() -> None:
         WITH_UNKNOWN.encode("d")
 
 
+@pytest.mark.parametrize(
+    ("known", "text", "form"), [("caf\xe9", "cafe\u0301", "NFC"), ("cafe\u0301", "caf\xe9", "NFD")]
+)
+def test_an_accent_that_is_known_otherwise_is_told(known: str, text: str, form: str) -> None:
+    """Apple's file names are NFD, most texts NFC; both look the same."""
+    vocab = Vocab.from_counts(Counter(known))
+    said = rf"but knows '.{{2,4}}' as Unicode {form} writes it; `--unknown skip"
+    with pytest.raises(UnknownCharacterError, match=said):
+        vocab.encode(text)
+    with_e = Vocab.from_counts(Counter(known + "e"))  # then the accent alone is a stranger
+    told = with_e.unknown_error(list(text), "error", "in pieces of a character")
+    assert told is not None
+    assert f"as Unicode {form} writes it" in str(told)
+    with pytest.raises(UnknownCharacterError) as other:
+        vocab.encode("x\u0301" if form == "NFC" else "\xe8")
+    assert "Unicode" not in str(other.value).partition("is not among")[2]
+
+
 def test_unknown_characters_are_skipped_or_replaced_where_asked() -> None:
     assert ABC.encode("xaybz", unknown="skip").tolist() == [0, 1]
     ids = WITH_UNKNOWN.encode("xa\U0001f600b", unknown="replace")
