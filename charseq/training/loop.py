@@ -119,7 +119,7 @@ class _Training:
         precision = resolve_precision(self.model, config.train.precision, device)
         self.precision = use_precision(self.model, precision, device)
         progress = self.progress
-        folder.start(config, progress.step, progress.rollbacks, progress.best_step)
+        folder.start(config, progress)
         self.began = time.perf_counter() - self.progress.seconds
         self.started = Started(
             run=folder.path,
@@ -153,7 +153,6 @@ class _Training:
                     yield from self._step_and_what_follows()
                 if reason is not None and self._is_unscored():
                     yield from self._evaluate()
-                    self.saves.step = None
                 if self.saves.step != self.progress.step:
                     yield self._save(is_last_chance=True)
                 finished = True
@@ -264,6 +263,7 @@ class _Training:
             if not math.isfinite(score.nats):
                 raise self._not_finite(f"the validation loss is {score.nats}")
             is_best, failed = keep_if_best(self.state, score, self.saves)
+            self.saves.step = None  # a checkpoint of this step may be there, from before
         if failed:
             yield failed
         loss = self._loss_since_evaluation()

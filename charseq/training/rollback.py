@@ -41,12 +41,13 @@ def roll_back(state: TrainingState, folder: RunFolder, error: NotFiniteError) ->
         raise NotFiniteError(f"{error}\n{advice}") from error
     state.restore(checkpoint, where=str(folder.path))
     progress = state.progress
-    progress.rollbacks = before.rollbacks + 1
+    progress.rollbacks = before.rollbacks
     progress.seconds = before.seconds
     # These are the weights that best.safetensors holds, whatever came after them.
     progress.monitor, progress.best_value = before.monitor, before.best_value
     progress.best_score, progress.best_step = before.best_score, before.best_step
-    folder.cut_log(progress.step, before.rollbacks, before.best_step)
+    folder.cut_log(progress)
+    progress.rollbacks += 1
     factor = learning_rate_factor(progress)
     return RolledBack(progress.step, factor, progress.rollbacks, str(error))
 

@@ -29,6 +29,7 @@ from charseq.models.checkpoint import (
 )
 from charseq.training.files import CONFIG, LOG, replace_file, write_config
 from charseq.training.lock import hold
+from charseq.training.state import Progress
 
 
 class RunFolder:
@@ -44,27 +45,23 @@ class RunFolder:
         self._metrics = path / LOG
         self._unwritten = ""  # lines of the log
 
-    def start(
-        self, config: Config, step: int, rollbacks: int, best_step: int | None = None
-    ) -> None:
-        """Write the configuration, and cut the log back to what happened up to ``step``."""
+    def start(self, config: Config, progress: Progress) -> None:
+        """Write the configuration, and cut the log back to what happened up to ``progress``."""
         with self._writing():
             for left in self.path.glob(".*.tmp"):  # by a process that was killed
                 left.unlink()
             write_config(self.path, config)
-        self.cut_log(step, rollbacks, best_step)
+        self.cut_log(progress)
 
-    def cut_log(self, step: int, rollbacks: int, best_step: int | None) -> None:
+    def cut_log(self, progress: Progress) -> None:
         """Forget what happened behind a checkpoint: it will happen again, or otherwise."""
         self._unwritten = ""
         kept = []
         with self._writing():
-            if step and self._metrics.exists():
+            if progress.step and self._metrics.exists():
                 lines = self._metrics.read_text(encoding="utf-8", errors="replace")
                 kept = [
-                    line
-                    for line in lines.splitlines(keepends=True)
-                    if _happened(line, step, rollbacks, best_step)
+                    line for line in lines.splitlines(keepends=True) if _happened(line, progress)
                 ]
             replace_file(self._metrics, "".join(kept))
 
@@ -191,17 +188,20 @@ def go_on(path: str | Path) -> str:
     return f"charseq train {shlex.quote(str(path))} --resume"
 
 
-def _happened(line: str, step: int, rollbacks: int, best_step: int | None) -> bool:
+def _happened(line: str, progress: Progress) -> bool:
     """Whether a line of the log is of the steps, and of the rollbacks, of a checkpoint.
 
-    After a rollback the best weights may be of a later step: their evaluation stays. A line torn by
-    a power cut belongs to none. A rollback is told at the step of the checkpoint that it goes back
-    to, which may have been written before it.
+    One of a step may have been written before the evaluation of that step. After a rollback the
+    best weights may be of a later step: their evaluation stays. A line torn by a power cut belongs
+    to none. A rollback is told at the step of the checkpoint that it goes back to, which may have
+    been written before it.
     """
     try:
         values = json.loads(line)
-        back = values["rollbacks"] if values["event"] == "rolled back" else 0
-        is_best = values["event"] == "evaluated" and values["step"] == best_step
-        return bool((values["step"] <= step or is_best) and back <= rollbacks)
+        event, step = values["event"], values["step"]
+        if event == "evaluated":
+            return bool(step <= progress.evaluated_step or step == progress.best_step)
+        back = values["rollbacks"] if event == "rolled back" else 0
+        return bool(step <= progress.step and back <= progress.rollbacks)
     except (ValueError, KeyError, TypeError):
         return False

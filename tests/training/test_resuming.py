@@ -1,6 +1,7 @@
 """A training that goes on: bit for bit, from what is whole, and as what it was; else refused."""
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from text_runs import lines, run, settings, tensors
 
 from charseq.errors import CharseqError
 from charseq.models.checkpoint import read_checkpoint
-from charseq.training.events import Started, Stopped
+from charseq.training.events import Evaluated, Saved, Started, Stopped
+from charseq.training.loop import train
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -34,6 +36,25 @@ def test_30_steps_and_30_more_are_60_bit_for_bit(text: Path, tmp_path: Path) -> 
             assert all(torch.equal(found[key], value) for key, value in wanted.items())
         assert lines(interrupted) == lines(tmp_path / "whole")
     assert len(lines(tmp_path / "whole")) == 60 // 7 + 1 + 60 // 20
+
+
+def test_stopped_in_an_evaluation_and_behind_it_that_stands_in_the_log_once(
+    text: Path, tmp_path: Path
+) -> None:
+    """The checkpoint of that step was there already, and knew nothing of the evaluation."""
+    config = settings(text, train__save_every=15)
+    run(config, tmp_path / "whole")
+    stopped = tmp_path / "stopped"
+    run(config, stopped, should_stop=stop_after(20))
+    stop = Event()
+    seen = []
+    for event in train(config, run=stopped, resume=True, device="cpu", should_stop=stop.is_set):
+        seen.append(type(event))
+        if isinstance(event, Evaluated):
+            stop.set()
+    assert seen == [Started, Evaluated, Saved, Stopped]
+    run(config, stopped, resume=True)
+    assert lines(stopped) == lines(tmp_path / "whole")
 
 
 def test_a_finished_run_goes_on_when_its_limit_is_raised(text: Path, tmp_path: Path) -> None:
