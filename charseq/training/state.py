@@ -5,7 +5,7 @@ the weights after 60 steps are those of 30 steps, a stop, and 30 more, bit for b
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -147,9 +147,14 @@ class TrainingState:
         self.init_from = checkpoint.extra.get("init_from")
         if self.progress.monitor != self.config.train.monitor:
             self.progress.forget_best()
-        torch.set_rng_state(checkpoint.tensors["random.cpu"])
-        if self.device.type == "cuda" and "random.cuda" in checkpoint.tensors:
-            torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], self.device)
+        try:
+            torch.set_rng_state(checkpoint.tensors["random.cpu"])
+            if self.device.type == "cuda" and "random.cuda" in checkpoint.tensors:
+                torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], self.device)
+        except RuntimeError:
+            raise CheckpointError(
+                f"{where}: not what resuming needs: the state of its random generator is none"
+            ) from None
 
     def _checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
         extra = {"progress": self.progress.to_json(), "fingerprint": self.fingerprint}
@@ -173,27 +178,28 @@ class TrainingState:
         Raises:
             CheckpointError: a tensor is missing, or not of its shape.
         """
-        shapes = {name: tuple(p.shape) for name, p in self.model.named_parameters()}
-        wanted = {WEIGHTS + name: shape for name, shape in shapes.items()}
+        kinds = {name: _kind_of(p) for name, p in self.model.named_parameters()}
+        wanted = {WEIGHTS + name: kind for name, kind in kinds.items()}
         names = checkpoint.tensors
         for prefix in ("optimizer.exp_avg.", "optimizer.exp_avg_sq.", "average."):
             if any(name.startswith(prefix) for name in names):
-                wanted |= {prefix + name: shape for name, shape in shapes.items()}
+                wanted |= {prefix + name: kind for name, kind in kinds.items()}
         if any(name.startswith("optimizer.") for name in names):
-            wanted |= {f"optimizer.step.{name}": () for name in shapes}
+            wanted |= {f"optimizer.step.{name}": (torch.float32, ()) for name in kinds}
         if isinstance(self.config, LMConfig) and "state.h" in names:
             model, batch = self.config.model, self.config.train.batch_size
-            wanted |= dict.fromkeys(
-                ("state.h", "state.c"), (model.num_layers, batch, model.hidden_size)
-            )
-        generators = {name: tensor.shape for name, tensor in _generators(self.device).items()}
-        known = wanted | {name: tuple(shape) for name, shape in generators.items()}
-        known.setdefault("random.cuda", tuple(names.get("random.cuda", torch.empty(0)).shape))
+            shape = model.num_layers, batch, model.hidden_size
+            wanted |= dict.fromkeys(("state.h", "state.c"), (torch.float32, shape))
+        generators = _generators(self.device)
+        known = wanted | {name: _kind_of(one) for name, one in generators.items()}
+        if "random.cuda" in names:  # of another device, it is not read
+            known.setdefault("random.cuda", _kind_of(names["random.cuda"]))
         for name in sorted(wanted.keys() | names.keys()):
-            found = tuple(names[name].shape) if name in names else None
+            found = _kind_of(names[name]) if name in names else None
             if found != known.get(name):
                 raise CheckpointError(
-                    f"{where}: not what resuming needs: {name} is {found}, not {known.get(name)}"
+                    f"{where}: not what resuming needs: {name} is {_told(found)}, not"
+                    f" {_told(known.get(name))}"
                 )
 
     def _check_same(self, checkpoint: Checkpoint, where: str) -> None:
@@ -218,6 +224,18 @@ class TrainingState:
                 " began; train in another folder with --run, with train.init_from to begin with"
                 " what this one has learned"
             )
+
+
+Kind: TypeAlias = tuple[torch.dtype, tuple[int, ...]]
+
+
+def _kind_of(tensor: Tensor) -> Kind:
+    return tensor.dtype, tuple(tensor.shape)
+
+
+def _told(kind: Kind | None) -> str:
+    """``float32 (4, 3)``."""
+    return "None" if kind is None else f"{str(kind[0]).removeprefix('torch.')} {kind[1]}"
 
 
 def _generators(device: torch.device) -> dict[str, Tensor]:
