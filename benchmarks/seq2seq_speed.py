@@ -117,11 +117,10 @@ def work(contender: str, name: str) -> None:
             keep_freed_memory()
         take_turns(shape, library_step(shape), lambda _: 0.0)
         return
-    from charseq.training.speed import fast_products, keep_freed_memory
+    from charseq.training.speed import keep_freed_memory
 
     keep_freed_memory()
-    with fast_products(torch.device("cpu")):
-        take_turns(shape, *charseq_step(shape, contender.removeprefix("charseq ")))
+    take_turns(shape, *charseq_step(shape, contender.removeprefix("charseq ")))
 
 
 def take_turns(
@@ -253,6 +252,7 @@ def charseq_step(
     from charseq.models.seq2seq import Seq2Seq
     from charseq.text.pair_vocab import PairVocab
     from charseq.text.symbols import Symbols
+    from charseq.training.speed import fast_products, has_fast_products
     from charseq.training.state import TrainingState
     from charseq.training.update import update
 
@@ -270,9 +270,11 @@ def charseq_step(
     state = TrainingState(config, vocab, "", torch.device("cpu"))
     model = state.model
     assert isinstance(model, Seq2Seq)
+    products = fast_products if has_fast_products(model.device) else nullcontext
 
     def step(batch: PairBatch) -> float:
-        return update(state, batch, 1e-3, nullcontext())[0]
+        with products():
+            return update(state, batch, 1e-3, nullcontext())[0]
 
     def decode(beam: int) -> float:
         from charseq.inference.search import beam_search

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from charseq.cli.asides import MANY, progress_bar, show_note
+from charseq.cli.asides import MANY, progress_bar, show_error, show_note
 from charseq.cli.reading import STANDARD_INPUT, read_lines
 from charseq.cli.sample_request import PairRequest, check_request
 from charseq.cli.sample_sources import SourceReader, named
@@ -63,13 +63,14 @@ def _conversions(reader: SourceReader, sources: list[str]) -> Iterator["Conversi
 
 def _conversation(reader: SourceReader) -> Iterator["Conversion"]:
     """Each line as soon as it is typed; a mistake in one is told, and the next awaited."""
-    from charseq.cli.asides import show_error
+    lines = read_lines(STANDARD_INPUT, show_error)
+    for number, source in enumerate(reader.sources(lines, show_error)):
+        yield from _converted([source], reader, first=number)
 
-    for source in reader.sources(read_lines(STANDARD_INPUT, show_error), show_error):
-        yield from _converted([source], reader)
 
-
-def _converted(sources: Iterable["EncodedSource"], reader: SourceReader) -> Iterator["Conversion"]:
+def _converted(
+    sources: Iterable["EncodedSource"], reader: SourceReader, first: int = 0
+) -> Iterator["Conversion"]:
     request = reader.request
     return reader.trained.convert(
         sources,
@@ -81,6 +82,7 @@ def _converted(sources: Iterable["EncodedSource"], reader: SourceReader) -> Iter
         top_p=request.top_p,
         seed=request.seed,
         with_attention=request.attention or request.attention_file is not None,
+        first=first,
     )
 
 

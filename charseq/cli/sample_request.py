@@ -1,7 +1,6 @@
 """What a person asks of a model of pairs with ``charseq sample``, and what does not go together."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charseq.cli.options import refuse_options
@@ -59,8 +58,7 @@ def check_request(trained: "TrainedSeq2Seq", sources: list[str], request: PairRe
     if STANDARD_INPUT in sources and len(sources) > 1:
         raise CharseqError("sample: '-' reads every source from standard input; it goes alone")
     written, read = request.output_file, request.input_file
-    both = written and read and Path(written).exists() and Path(read).exists()
-    if both and Path(str(written)).samefile(str(read)):
+    if written and read and _is_same_file(written, read):
         raise CharseqError(f"--output {written}: is the --input too; write to another file")
     if request.features is not None and not trained.vocab.features:
         raise CharseqError(
@@ -80,3 +78,10 @@ def check_request(trained: "TrainedSeq2Seq", sources: list[str], request: PairRe
             "--attention: draws on the terminal; with --output add --json, which has the numbers, "
             "or take --attention-file"
         )
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    from charseq.text.read import expand
+
+    paths = expand(one), expand(other)
+    return all(path.exists() for path in paths) and paths[0].samefile(paths[1])

@@ -29,9 +29,10 @@ def convert(
     max_target_length: int = 200,
     batch_size: int = 256,
     with_attention: bool = False,
+    first: int = 0,
     between: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[int, list[Hypothesis]]]:
-    """Each source's number, from 0 on, and its hypotheses, in the order of ``sources``.
+    """Each source's number, from ``first`` on, and its hypotheses, in the order of ``sources``.
 
     Sources of similar length stand in a batch together: up to 4096 are read ahead and sorted. The
     first results come after one batch, as the first windows are smaller. Neither memory nor any
@@ -45,6 +46,7 @@ def convert(
         max_target_length: the most symbols of a hypothesis; one that does not end behind them is
             cut off there.
         batch_size: hypotheses side by side, all sources' together; fewer where sources are long.
+        first: what is drawn for a source follows from its number.
         between: called between two batches; what it raises ends the conversion.
 
     Raises:
@@ -85,14 +87,14 @@ def convert(
         )
         return [_ranked(draws) for draws in drawn]
 
-    numbered = enumerate(sources)
-    size, following = side_by_side, 0
+    numbered = enumerate(sources, first)
+    size, following = side_by_side, first
     while window := list(islice(numbered, size)):
         done: dict[int, list[Hypothesis]] = {}
         lengths = np.array([len(source) for _, source in window])
         # The batch with the earliest source first: its result need not wait for the others.
         for places in sorted(batches(lengths, side_by_side), key=min):
-            if following or done:
+            if following > first or done:
                 between()
             batch = [window[place] for place in places]
             done.update(zip((number for number, _ in batch), decode(batch), strict=True))
@@ -104,7 +106,10 @@ def convert(
 
 def _ranked(draws: Sequence[Hypothesis]) -> list[Hypothesis]:
     """Each different draw once, the likeliest first, whatever the temperature."""
-    different = {one.ids: one for one in draws}
+    different: dict[tuple[int, ...], Hypothesis] = {}
+    for one in draws:  # a finished one may also have been cut off in front of its end
+        if one.finished or one.ids not in different:
+            different[one.ids] = one
     return sorted(different.values(), key=lambda one: -one.log_probability)
 
 

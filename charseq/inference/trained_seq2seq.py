@@ -68,7 +68,7 @@ class Conversion:
     """What became of one source.
 
     Attributes:
-        index: which source, from 0 on.
+        index: which source, from 0 on, or from ``first``.
         source_symbols: what the model read, feature tags first.
         outputs: different ones, best first.
     """
@@ -155,6 +155,7 @@ class TrainedSeq2Seq:
         seed: int | None = None,
         unknown: Unknown = "error",
         with_attention: bool = False,
+        first: int = 0,
     ) -> Iterator[Conversion]:
         """Turn sources into targets, in their order, as batches are finished.
 
@@ -189,7 +190,7 @@ class TrainedSeq2Seq:
                 waiting.append(source)
                 yield source.ids
 
-        done = 0
+        done = first
         for index, hypotheses in converting.convert(
             self.models,
             encoded(),
@@ -202,6 +203,7 @@ class TrainedSeq2Seq:
             seed=defaults.seed if seed is None else seed,
             max_target_length=self.config.data.max_target_length,
             with_attention=with_attention,
+            first=first,
         ):
             source = waiting[index - done]
             symbols = self.vocab.source_symbols(source.ids)

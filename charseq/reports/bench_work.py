@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from charseq.text.pair_vocab import PairVocab
 from charseq.text.vocab import Vocab
 from charseq.training.events import Started, Step
 from charseq.training.loop import train
-from charseq.training.speed import fast_products
+from charseq.training.speed import fast_products, has_fast_products
 
 Turns = dict[str, Callable[[float], Any]]
 PIECE = 10  # characters that the library writes between two looks at the clock
@@ -90,10 +91,10 @@ def _become(spec: dict[str, Any]) -> tuple[dict[str, Any], Turns]:
     turns: Turns = {"train": steps}
     model = build_model(config, kind.from_json(spec["vocab"]))
     if isinstance(model, LanguageModel):
-        turns["write"] = _as_in_sampling(_writing(model, bfloat16=precision == "bf16"))
+        turns["write"] = partial(_per_second, _writing(model, bfloat16=precision == "bf16"))
     elif not precision:  # conversions have none
         assert isinstance(config, Seq2SeqConfig)  # noqa: S101
-        turns["write"] = _as_in_sampling(_converting(model, config, spec))
+        turns["write"] = partial(_per_second, _converting(model, config, spec))
     return ready, turns
 
 
@@ -148,19 +149,6 @@ def _converting(model: Seq2Seq, config: Seq2SeqConfig, spec: dict[str, Any]) -> 
         return len(list(found))
 
     return write
-
-
-def _as_in_sampling(write: Callable[[], int]) -> Callable[[float], float]:
-    """A turn that repeats it, without what a training sets for its products of matrices."""
-
-    def turn(seconds: float) -> float:
-        in_training = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        speed = _per_second(write, seconds)
-        torch.set_float32_matmul_precision(in_training)
-        return speed
-
-    return turn
 
 
 def _per_second(write: Callable[[], int], seconds: float) -> float:
@@ -238,7 +226,7 @@ def _products() -> tuple[dict[str, Any], Turns]:
         a = torch.randn(size, size)
         took = {fast: _product_seconds(a, 0.1, fast=fast) for fast in (False, True)}
         best = min(took.values())
-    fast = took[True] < took[False]
+    fast = has_fast_products(a.device) and took[True] < took[False]
     return {"size": size}, {
         "multiply": lambda seconds: 2 * size**3 / _product_seconds(a, seconds, fast=fast)
     }
@@ -247,7 +235,7 @@ def _products() -> tuple[dict[str, Any], Turns]:
 def _product_seconds(a: Tensor, seconds: float, *, fast: bool) -> float:
     """The shortest time of a product in so many seconds."""
     began, best = time.perf_counter(), float("inf")
-    with fast_products(torch.device("cpu")) if fast else nullcontext():
+    with fast_products() if fast else nullcontext():
         while time.perf_counter() - began < seconds or best == float("inf"):
             before = time.perf_counter()
             a @ a

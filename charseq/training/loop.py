@@ -41,7 +41,7 @@ from charseq.training.precision import resolve_precision, use_precision
 from charseq.training.rollback import learning_rate_factor, roll_back
 from charseq.training.run import RunFolder, open_run
 from charseq.training.saves import Saves
-from charseq.training.speed import fast_products, keep_freed_memory
+from charseq.training.speed import fast_products, has_fast_products, keep_freed_memory
 from charseq.training.state import Progress, TrainingState
 from charseq.training.update import update
 
@@ -76,7 +76,7 @@ def train(
     # Before the folder is made: a wrong path leaves nothing.
     origin, known = _begin_from(config, Path(run), resume=resume)
     data = load_data(config, known=known)
-    with open_run(Path(run), resume=resume) as folder, fast_products(target):
+    with open_run(Path(run), resume=resume) as folder:
         training = _Training(config, data, folder, target, origin, should_stop, resume=resume)
         yield training.started
         yield from training.steps()
@@ -118,6 +118,8 @@ class _Training:
         self.saves = Saves(folder, self.state, config.train)
         precision = resolve_precision(self.model, config.train.precision, device)
         self.precision = use_precision(self.model, precision, device)
+        # Not around what is yielded: a caller's own products are none of ours.
+        self.fast = fast_products if has_fast_products(device) else nullcontext
         progress = self.progress
         folder.start(config, progress)
         self.began = time.perf_counter() - self.progress.seconds
@@ -205,7 +207,8 @@ class _Training:
         progress = self.progress
         began = time.perf_counter()
         batch = self.batches.batch(progress.step)
-        loss, symbols, norm = update(self.state, batch, self._learning_rate(), self.precision)
+        with self.fast():
+            loss, symbols, norm = update(self.state, batch, self._learning_rate(), self.precision)
         progress.step += 1
         progress.loss_sum += loss
         progress.symbols += symbols
@@ -255,7 +258,8 @@ class _Training:
             return
         with average.applied(self.model) if average else nullcontext():
             try:
-                score = validate(self.model, self.data, self.config, between=self._look_up)
+                with self.fast():
+                    score = validate(self.model, self.data, self.config, between=self._look_up)
             except _GivenUpError:
                 return
             finally:

@@ -25,29 +25,31 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
-@contextmanager
-def fast_products(device: torch.device, tolerance: float = 2e-6) -> Iterator[bool]:
-    """Inside, oneDNN multiplies float32 matrices on a CPU, where it is exact to float32.
+def has_fast_products(device: torch.device, tolerance: float = 2e-6) -> bool:
+    """Whether oneDNN multiplies float32 matrices here as exactly as float32 is.
 
-    That is what torch's precision "medium" does on a CPU; on some it is more than twice as fast,
-    and on some it rounds to bfloat16. So one product is tried against float64, and the setting is
-    taken back when its error is above ``tolerance``. Gives True where it stays; outside, and on a
-    GPU, nothing changes.
+    Where it rounds to bfloat16, the error of a product, which is tried against float64, is above
+    ``tolerance``. False on a GPU.
     """
-    before = torch.get_float32_matmul_precision()
-    try:
-        yield device.type == "cpu" and _switch(tolerance, before)
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-def _switch(tolerance: float, before: str) -> bool:
-    torch.set_float32_matmul_precision("medium")
+    if device.type != "cpu":
+        return False
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(256, 256, generator=generator) for _ in range(2))
     exact = a.double() @ b.double()
-    error = ((a @ b).double() - exact).norm() / exact.norm()
-    if error.item() <= tolerance:
-        return True
-    torch.set_float32_matmul_precision(before)
-    return False
+    with fast_products():
+        error = ((a @ b).double() - exact).norm() / exact.norm()
+    return bool(error <= tolerance)
+
+
+@contextmanager
+def fast_products() -> Iterator[None]:
+    """Inside, oneDNN multiplies float32 matrices: what torch's precision "medium" does on a CPU.
+
+    On some processors it is more than twice as fast, and on some it rounds to bfloat16.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

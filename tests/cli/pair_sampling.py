@@ -1,5 +1,7 @@
 """``charseq sample`` with a model of pairs, called as the tests call it."""
 
+from typing import Any
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -20,8 +22,8 @@ def load_pairs(run: str, *others: str) -> TrainedSeq2Seq:
     return trained
 
 
-def targets(run: str, *sources: str) -> str:
-    return "".join(f"{c.outputs[0].text}\n" for c in load_pairs(run).convert(sources))
+def targets(run: str, *sources: str, **options: Any) -> str:
+    return "".join(f"{c.outputs[0].text}\n" for c in load_pairs(run).convert(sources, **options))
 
 
 def run(*arguments: str, given: bytes | None = None) -> str:

@@ -21,11 +21,16 @@ from charseq.training.files import write_config
 pytest_plugins = ["pair_models"]
 
 
-def test_the_output_never_takes_the_place_of_the_input(letters: str, tmp_path: Path) -> None:
+def test_the_output_never_takes_the_place_of_the_input(
+    letters: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "sources.txt"
     file.write_text("abc\n")
     same = str(tmp_path / "." / "sources.txt")
     assert "is the --input too" in refused(letters, "--input", str(file), "--output", same)
+    monkeypatch.setenv("HOME", str(tmp_path))  # --output=~/… comes as it is typed
+    for one, other in ((same, "~/sources.txt"), ("~/sources.txt", "~/./sources.txt")):
+        assert "is the --input too" in refused(letters, "--input", one, "--output", other)
     assert file.read_text() == "abc\n"
 
 
@@ -62,7 +67,9 @@ def test_a_bad_line_is_named_and_no_file_is_left(letters: str, tmp_path: Path) -
         assert output.read_text() == "of yesterday"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.txt"]
     file.write_bytes(b"abc\nab\xff\n")
-    assert "in.txt:2: byte 0xff is not UTF-8" in refused(letters, "--input", str(file))
+    assert "in.txt:2: byte 0xff at byte offset 6 is not UTF-8" in refused(
+        letters, "--input", str(file)
+    )
     file.write_bytes(b"\x1f\x8b\x08\x00")
     assert "gzip -dc" in refused(letters, "--input", str(file))
     assert "there is no such file" in refused(letters, "--input", str(tmp_path / "none"))

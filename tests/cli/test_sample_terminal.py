@@ -7,6 +7,8 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -40,14 +42,16 @@ def next_line(stream: IO[bytes]) -> str:
     return stream.readline().decode()
 
 
-def test_lines_typed_at_a_terminal_are_answered_one_by_one(letters: str) -> None:
+@contextmanager
+def typing(folder: str, *options: str) -> Iterator[tuple[IO[bytes], IO[bytes], IO[bytes]]]:
+    """The keyboard, the standard output and error of a command that reads a terminal."""
     ours, theirs = pty.openpty()
     settings = termios.tcgetattr(theirs)
     settings[3] &= ~termios.ECHO
     termios.tcsetattr(theirs, termios.TCSANOW, settings)
     with (
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, letters, "-"],
+            [sys.executable, "-c", PROGRAM, folder, "-", *options],
             stdin=theirs,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -59,19 +63,34 @@ def test_lines_typed_at_a_terminal_are_answered_one_by_one(letters: str) -> None
         os.close(theirs)
         assert process.stdout
         assert process.stderr
+        yield keyboard, process.stdout, process.stderr
+        keyboard.write(b"\x04")  # the end of the input
+        assert process.wait(timeout=60) == 0
+
+
+def test_lines_typed_at_a_terminal_are_answered_one_by_one(letters: str) -> None:
+    with typing(letters) as (keyboard, answers, errors):
         for typed, wrong in (
             (b"abc", None),
             (b"dX", "standard input:2: 'X'"),
-            (b"d\xff", "standard input:3: byte 0xff is not UTF-8"),
+            (b"d\xff", "standard input:3: byte 0xff at byte offset 8"),
             (b"de", None),
         ):
             keyboard.write(typed + b"\n")
             if wrong:
-                assert wrong in next_line(process.stderr)
+                assert wrong in next_line(errors)
             else:
-                assert next_line(process.stdout) == targets(letters, typed.decode())
-        keyboard.write(b"\x04")  # the end of the input
-        assert process.wait(timeout=60) == 0
+                assert next_line(answers) == targets(letters, typed.decode())
+
+
+def test_what_is_drawn_for_a_typed_source_is_that_of_its_number(letters: str) -> None:
+    sources = ["abc", "abc", "abc"]
+    expected = targets(letters, *sources, temperature=2.0, seed=0).splitlines(keepends=True)
+    assert len(set(expected)) > 1
+    with typing(letters, "--temperature", "2", "--seed", "0") as (keyboard, answers, _):
+        for source, answer in zip(sources, expected, strict=True):
+            keyboard.write(source.encode() + b"\n")
+            assert next_line(answers) == answer
 
 
 def test_a_pipe_gets_what_is_done_while_more_is_to_come(letters: str) -> None:

@@ -109,6 +109,27 @@ def test_draws_are_given_once_each_and_the_likeliest_first(monkeypatch: pytest.M
     assert [one.ids for one in found] == [(2, 3)]
 
 
+def test_a_draw_that_ended_is_not_given_up_for_one_cut_off_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They have the same symbols; only the first has its end, and a probability with it."""
+    cut, ended = Hypothesis((2, 3), -1.0, -1.0, False), Hypothesis((2, 3), -1.5, -1.5, True)
+    for drawn in ([ended, cut], [cut, ended]):
+        monkeypatch.setattr(converting, "sample", lambda *_, drawn=drawn, **__: [drawn])
+        ((_, found),) = convert([make_model()], encoded(["a"]), temperature=1.0, n_best=2)
+        assert found == [ended]
+
+
+def test_what_is_drawn_follows_from_the_number_of_the_source() -> None:
+    options: dict[str, Any] = {"temperature": 1.0, "max_target_length": 20}
+    model = make_model()
+    together = dict(convert([model], encoded(["ab"] * 4), **options))
+    assert len({found[0].ids for found in together.values()}) > 1
+    for number, found in together.items():
+        ((same, alone),) = convert([model], encoded(["ab"]), first=number, **options)
+        assert (same, alone[0].ids) == (number, found[0].ids)
+
+
 def test_results_come_while_sources_are_still_read() -> None:
     read = 0
 

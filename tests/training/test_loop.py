@@ -19,6 +19,7 @@ from charseq.models.build import load_data, make_batches
 from charseq.models.checkpoint import read_checkpoint
 from charseq.models.language_model import LanguageModel
 from charseq.text.corpus import load_corpus
+from charseq.training import loop
 from charseq.training.events import Evaluated, Event, Started, Step, Stopped
 from charseq.training.limits import Limits
 from charseq.training.loop import train
@@ -222,3 +223,23 @@ def test_the_python_api_of_the_readme(text: Path, tmp_path: Path) -> None:
     assert set(charseq.__all__) <= set(dir(charseq))
     with pytest.raises(AttributeError, match="no attribute 'trane'"):
         charseq.trane  # noqa: B018
+
+
+def test_a_callers_own_products_are_not_those_of_the_training(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it waits for the next step, torch multiplies as before."""
+    inside: dict[str, set[str]] = {"update": set(), "validate": set()}
+    for name, seen in inside.items():
+        real = getattr(loop, name)
+
+        def spy(*given: Any, real: Any = real, seen: set[str] = seen, **options: Any) -> Any:
+            seen.add(torch.get_float32_matmul_precision())
+            return real(*given, **options)
+
+        monkeypatch.setattr(loop, name, spy)
+    monkeypatch.setattr(loop, "has_fast_products", lambda _: True)
+    torch.set_float32_matmul_precision("highest")
+    for _ in train(settings(text), run=tmp_path / "run", device="cpu"):
+        assert torch.get_float32_matmul_precision() == "highest"
+    assert inside == {"update": {"medium"}, "validate": {"medium"}}
