@@ -41,7 +41,7 @@ def main() -> None:
     torch.set_float32_matmul_precision("medium")
     keep_freed_memory()
     built = kernel.load(chosen.instructions) if chosen.instructions else kernel.load()
-    kernel.load = lambda *_: built  # type: ignore[assignment]
+    kernel.load = lambda *_: built
     results = []
     for shape in chosen.shape or SHAPES:
         for kind in ("float32", "bfloat16"):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charseq.cli.options import AsJson, Overrides
+from charseq.cli.options import AsJson, Overrides, refuse_options
+from charseq.cli.stopping import quiet_interrupt
+from charseq.cli.writing import print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,9 +64,6 @@ def bench(
 
     Example: charseq bench configs/dates.yaml --set model.hidden_size=512 --seconds 60
     """
-    from charseq.cli.options import refuse_options
-    from charseq.cli.stopping import quiet_interrupt
-
     if explain:
         given = {"CONFIG": config, "--set": overrides, "--seconds": seconds}
         refuse_options(given, "--explain measures nothing; leave one of them out")
@@ -92,7 +91,7 @@ def bench(
             _show_speeds(console, speeds)
     if as_json:
         report = {**here.to_json(), "speeds": speeds and speeds.to_json()}
-        typer.echo(json.dumps(report, indent=2, allow_nan=False))
+        print_json(report)
 
 
 def _settings(config: Path | None, overrides: list[str], folder: Path) -> "Config":

@@ -92,10 +92,9 @@ def report_dynamic(
 def _mean_square(trained: "TrainedLanguageModel", segment: int) -> "list[Tensor] | None":
     """Of the training text; None, with a note, where that is not at hand any more."""
     from charseq.inference.dynamic import mean_square_gradients
-    from charseq.inference.novelty import training_ids
 
     try:
-        training = training_ids(trained)
+        training = trained.split_ids("train")
     except CharseqError as error:
         show_note(f"squared gradients are those of the text scored so far: {error}")
         return None

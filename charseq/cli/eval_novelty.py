@@ -55,7 +55,7 @@ def report_novelty(
     Raises:
         CharseqError: a text is not at hand, or options do not go together.
     """
-    from charseq.inference.novelty import held_out_pieces, novelty, sample_pieces, training_ids
+    from charseq.inference.novelty import held_out_pieces, novelty, sample_pieces
     from charseq.inference.own_data import has_own_data, own_config
 
     check_text(request)
@@ -73,7 +73,7 @@ def report_novelty(
             " run folder names it; paths inside a checkpoint are not followed"
         )
     trained = replace(trained, config=own_config(trained.config, trained.path))
-    training = training_ids(trained)
+    training = trained.split_ids("train")
     groups = {
         "sampled": sample_pieces(
             trained, how.characters, temperature=how.temperature, seed=how.seed

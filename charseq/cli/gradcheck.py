@@ -1,6 +1,5 @@
 """``charseq gradcheck``: is every gradient right, and if not, which one, of which gate?"""
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ import typer
 
 from charseq.cli.next_commands import command_line
 from charseq.cli.options import refuse_options
+from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def gradcheck(
         )
     if as_json:
         told = {"hint": hint or None} if mine is not None else {}
-        typer.echo(json.dumps(report.to_json() | told, indent=2, allow_nan=False))
+        print_json(report.to_json() | told)
     else:
         from rich.console import Console
 

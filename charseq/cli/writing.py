@@ -1,11 +1,12 @@
 """What a command gives: files that are whole or not there, and text that harms no terminal."""
 
 import json
+import math
 import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -82,9 +83,19 @@ def harmless(text: str) -> str:
 
 def json_text(value: object, indent: int | None = 2) -> str:
     """JSON that can be read in any alphabet; in ASCII where a terminal could obey some of it."""
+    value = _finite(value)
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     plain = all(line.isprintable() for line in text.split("\n"))
     return text if plain else json.dumps(value, indent=indent)
+
+
+def _finite(value: object) -> object:
+    """JSON has neither NaN nor infinity: they are null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_json(value: object) -> None:

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charseq.errors import CharseqError
-from charseq.inference.own_data import own_config
 from charseq.text.copies import Copies, Progress, find_copies
-from charseq.text.corpus import load_corpus
 from charseq.text.vocab import Ids, Vocab
 
 if TYPE_CHECKING:
@@ -123,23 +120,6 @@ def novelty(
         find_copies(pieces, training, vocab.size, never=vocab.unknown_id, progress=progress)
     )
     return [_sum_up(group, [next(every) for _ in group], training, vocab) for group in groups]
-
-
-def training_ids(trained: "TrainedLanguageModel") -> Ids:
-    """The text that a model was trained on, (m,), a memory map; the run folder says which it is.
-
-    Raises:
-        CharseqError: there is no ``config.yaml`` beside the checkpoint, the text cannot be read, or
-            it is another than that of the training.
-    """
-    corpus = load_corpus(own_config(trained.config, trained.path).data, trained.vocab)
-    noted = trained.extra.get("fingerprint")
-    if isinstance(noted, str) and noted != corpus.fingerprint:
-        raise CharseqError(
-            f"{corpus.source}: the text, or how it is read and split, has changed since the"
-            " training; what the model has learned by heart cannot be told from it"
-        )
-    return corpus.train
 
 
 def _sum_up(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from charseq.inference.evaluate import Observe, Progress
     from charseq.inference.metrics import Score
     from charseq.models.language_model import LanguageModel
+    from charseq.text.corpus import Corpus
 
 Precision = Literal["fp32", "bf16"]
 Part = Literal["train", "valid", "test"]
@@ -233,38 +234,46 @@ class TrainedLanguageModel:
 
         Raises:
             CharseqError: the checkpoint lies alone; the part is empty, or a text cannot be used; or
-                the part is a share of ``data.text``, and the texts are not those of the training
-                any more.
+                the part is, or is a share of, ``data.text``, and the texts are not those of the
+                training any more.
         """
         from charseq.text.corpus import load_corpus
 
         data = own_config(self.config, self.path).data
-        corpus = load_corpus(
-            data if unknown is None else data.model_copy(update={"unknown": unknown}), self.vocab
-        )
+        asked = data if unknown is None else data.model_copy(update={"unknown": unknown})
+        corpus = load_corpus(asked, self.vocab)
         ids = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}[split]
         if len(ids) == 0:
             raise CharseqError(
                 f"the run has no {split} text: its `data.split` gives it no share, or the"
                 " text is too short for one; name a file with --data"
             )
-        if split != "train" and getattr(data, f"{split}_text") is None and self._changed(data):
+        own_text = split != "train" and getattr(data, f"{split}_text") is not None
+        if not own_text and self._changed(data, corpus if asked == data else None):
+            why = (
+                "is not what the model was trained on"
+                if split == "train"
+                else "may hold what the model was trained on; name a file that it was not with"
+                " --data FILE"
+            )
             raise CharseqError(
                 f"{escape(data.text)}: the text, or how it is read and split, has changed since the"
-                f" training; its {split} part may hold what the model was trained on; name a file"
-                " that it was not with --data FILE"
+                f" training; its {split} part {why}"
             )
         return ids
 
-    def _changed(self, data: TextDataConfig) -> bool:
-        """Whether the texts, which can be read, are others than those of the training."""
+    def _changed(self, data: TextDataConfig, corpus: "Corpus | None") -> bool:
+        """Whether the texts, which can be read, are others than those of the training.
+
+        ``corpus``: the texts as ``data`` says, where they have been read so.
+        """
         from charseq.text.corpus import load_corpus
 
         noted = self.extra.get("fingerprint")
         if not isinstance(noted, str):
             return False
         try:
-            return load_corpus(data, self.vocab).fingerprint != noted
+            return (corpus or load_corpus(data, self.vocab)).fingerprint != noted
         except CharseqError:  # a character that the training would have refused
             return True
 

@@ -166,7 +166,6 @@ class Kernel:
         return self._threaded
 
 
-@functools.cache
 def load(instructions: str | None = None) -> Kernel:
     """The kernel for this processor, built if need be; or for lesser ``instructions``, to compare.
 
@@ -175,28 +174,33 @@ def load(instructions: str | None = None) -> Kernel:
     Raises:
         UnavailableError: it cannot be had here; the message says why.
     """
+    found = look_for(instructions)
+    if isinstance(found, str):
+        raise UnavailableError(found)
+    return found
+
+
+def why_not() -> str | None:
+    """Why there is no kernel here; None where there is one."""
+    found = look_for(None)
+    return found if isinstance(found, str) else None
+
+
+@functools.cache
+def look_for(instructions: str | None) -> Kernel | str:
+    """The kernel, or why there is none: once a process, as to compile in vain takes long too."""
     if os.environ.get("CHARSEQ_KERNEL") == "off":
-        raise UnavailableError("CHARSEQ_KERNEL=off is set in the environment; unset it")
+        return "CHARSEQ_KERNEL=off is set in the environment; unset it"
     usable = usable_instructions()
     if instructions is not None and instructions not in usable:
-        raise UnavailableError(f"this processor has no {instructions}, only {', '.join(usable)}")
+        return f"this processor has no {instructions}, only {', '.join(usable)}"
     reasons = []
     for name in usable if instructions is None else [instructions]:
         try:
             return Kernel(build(name), name)
         except (UnavailableError, OSError) as error:  # a compiler may be older than the processor
             reasons.append(str(error))
-    raise UnavailableError("; ".join(dict.fromkeys(reasons)))
-
-
-@functools.cache
-def why_not() -> str | None:
-    """Why there is no kernel here; None where there is one."""
-    try:
-        load()
-    except UnavailableError as error:
-        return str(error)
-    return None
+    return "; ".join(dict.fromkeys(reasons))
 
 
 def _loaded_libraries(*names: str) -> list[str]:

@@ -6,7 +6,6 @@ reads what it drew; a loop in Python would take most of its time for itself.
 
 import copy
 import ctypes
-import os
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
 from charseq.lstm import kernel
+from charseq.lstm.threads import told_threads, usable_cores
 
 Array = NDArray[np.float32] | NDArray[np.float64]
 
@@ -93,7 +93,8 @@ class Stream:
         bias_out[: self.symbols] = weights["output.bias"]
         self.weight_bytes = sum(packed.nbytes for packed in (*w_above, *w_hh, w_out))
         if threads is None:
-            threads = min(MOST_THREADS, _cores(), max(1, self.weight_bytes // BYTES_OF_A_THREAD))
+            most = told_threads() or usable_cores()
+            threads = min(MOST_THREADS, most, max(1, self.weight_bytes // BYTES_OF_A_THREAD))
         self.threads = threads if threads > 1 and self._kernel.threaded else 1
         lists = [_addresses(arrays) for arrays in (above, w_above, w_hh)]
         self._fields = kernel.Stream(
@@ -279,11 +280,3 @@ def _sizes(weights: Mapping[str, NDArray[Any]]) -> tuple[int, int, int]:
 
 def _addresses(arrays: list[NDArray[Any]]) -> ctypes.Array[ctypes.c_void_p]:
     return (ctypes.c_void_p * max(len(arrays), 1))(*(array.ctypes.data for array in arrays))
-
-
-def _cores() -> int:
-    """How many threads to use at most: what OpenMP would say."""
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if told.isdecimal() and int(told):
-        return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -23,6 +23,7 @@ from typing import IO, Any
 from charseq.config.grid import Planned
 from charseq.config.scalars import write_scalar
 from charseq.errors import CharseqError
+from charseq.lstm.threads import told_threads, usable_cores
 from charseq.training.files import CONFIG, replace_file, write_config
 from charseq.training.history import Run, read_run
 
@@ -115,15 +116,7 @@ def _same_as_before(sweep: Path, shared: dict[str, Any]) -> dict[str, Any]:
 
 def threads_a_job(jobs: int) -> int:
     """On how many threads each of so many processes trains: its share of the cores, or as told."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdecimal() and int(told) > 0:
-        return int(told)
-    here = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(_cores())
-    return max(1, len(here) // jobs)
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
+    return told_threads() or max(1, usable_cores() // jobs)
 
 
 def train_all(

@@ -38,6 +38,8 @@ def update(
     loss, gradient_norm = torch.stack([loss_sum.detach(), norm]).tolist()
     if not math.isfinite(loss + gradient_norm):  # before clipping, which would spread a NaN
         symptom = f"the loss is {loss / symbols}"
+        if math.isfinite(loss):
+            symptom = f"the norm of the gradient is {gradient_norm}"
         raise NotFiniteError(went_wrong(state, batch, state.progress.step + 1, symptom))
     if settings.clip_norm is not None and gradient_norm > settings.clip_norm:
         nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)

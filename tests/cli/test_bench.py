@@ -47,8 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    kernel.load.cache_clear()
-    kernel.why_not.cache_clear()
+    kernel.look_for.cache_clear()
 
 
 @pytest.fixture

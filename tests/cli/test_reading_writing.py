@@ -126,3 +126,11 @@ def test_json_reads_well_and_gives_a_terminal_nothing_to_obey(text: str) -> None
         assert all(line.isprintable() for line in written.split("\n"))
     assert json_text("mañana ʎ t͡ɕ͈", None) == '"mañana ʎ t͡ɕ͈"'
     assert json_text("\x9b31m", None) == r'"\u009b31m"'
+
+
+def test_json_has_neither_nan_nor_infinity() -> None:
+    found = json_text({"nats": float("nan"), "each": [1.5, float("-inf"), (float("inf"), 2)]})
+    assert json.loads(found, parse_constant=pytest.fail) == {
+        "nats": None,
+        "each": [1.5, None, [None, 2]],
+    }

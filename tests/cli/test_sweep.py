@@ -173,6 +173,8 @@ def test_a_training_that_fails_is_told_and_the_others_go_on() -> None:
 def test_threads_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert threads_a_job(10) == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "4,2")  # of loops within loops: there are none
+    assert threads_a_job(10) == 4
     monkeypatch.delenv("OMP_NUM_THREADS")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert cores

@@ -38,8 +38,7 @@ def untouched(tmp_path: Path, monkeypatch: Patch) -> Iterator[None]:
 
 
 def forget() -> None:
-    kernel.load.cache_clear()
-    kernel.why_not.cache_clear()
+    kernel.look_for.cache_clear()
 
 
 @pytest.fixture
@@ -205,6 +204,20 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_nothing(script: Path, tmp_pa
     words = f"{script} failed: layer.h:1: error: unknown type name; $CXX names another compiler"
     assert str(caught.value) == words
     assert [file.suffix for file in (tmp_path / "cache" / "kernels").iterdir()] == [".lock"]
+
+
+def test_a_compiler_that_failed_is_not_asked_again(script: Path, tmp_path: Path) -> None:
+    """By whoever else wants the kernel in this process: every sample of a model does."""
+    asked = tmp_path / "asked"
+    write(script, f"#!/bin/sh\necho >> {asked}\nexit 1")
+    with pytest.raises(UnavailableError) as first:
+        kernel.load()
+    count = len(asked.read_text())
+    assert count > 0
+    with pytest.raises(UnavailableError) as again:
+        kernel.load()
+    assert str(again.value) == str(first.value) == kernel.why_not()
+    assert len(asked.read_text()) == count
 
 
 @pytest.mark.parametrize(

@@ -205,3 +205,14 @@ def test_a_spike_in_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert spike.loss - spike.usual == pytest.approx(9.0, abs=1.0)
     (line,) = (line for line in log_of(tmp_path / "run") if line["event"] == "spike")
     assert line == {"event": "spike", "step": 71, "loss": spike.loss, "usual": spike.usual}
+
+
+def test_a_gradient_that_is_infinite_while_the_loss_is_not_is_told_as_that(tmp_path: Path) -> None:
+    def break_gradient(model: LanguageModel, _: torch.optim.Optimizer) -> None:
+        broken = torch.full_like(model.output.weight, torch.inf)
+        model.output.weight.register_hook(lambda _: broken)  # type: ignore[no-untyped-call]
+
+    with poisoned([13], break_gradient), pytest.raises(NotFiniteError) as caught:
+        run(settings(tmp_path), tmp_path / "run")
+    assert str(caught.value).startswith("step 15: ")
+    assert "the norm of the gradient is inf" in str(caught.value)
