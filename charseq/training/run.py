@@ -27,6 +27,7 @@ from charseq.models.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from charseq.models.checkpoint_file import step_of
 from charseq.training.files import CONFIG, LOG, replace_file, write_config
 from charseq.training.lock import hold
 from charseq.training.state import Progress
@@ -131,7 +132,7 @@ class RunFolder:
         save.
 
         Raises:
-            CheckpointError: there are checkpoints, and none of them can be read.
+            CheckpointError: there are checkpoints, and none of them can be read; or there were.
         """
         checkpoint, notice = self.look()
         if notice:
@@ -161,7 +162,25 @@ class RunFolder:
         if problems:
             what = "\n".join(map(str, problems))
             raise CheckpointError(f"{what}\nthere is no other to go on from; train anew with --run")
+        self._check_nothing_was_saved()
         return None, None
+
+    def _check_nothing_was_saved(self) -> None:
+        """Without a checkpoint to go on from, the best weights are those of the first steps.
+
+        Whoever removed ``last`` and ``previous`` for their size would lose the rest to a training
+        that begins anew.
+        """
+        if not self.best.exists():
+            return
+        best = read_checkpoint(self.best)
+        step = step_of(best.extra) or 0
+        if step > best.config.train.save_every:
+            raise CheckpointError(
+                f"{self.path}: best.safetensors is of step {step:,}, and last.safetensors, which"
+                " resuming needs, is gone; to go on from these weights train in another folder:"
+                f" --run FOLDER --set train.init_from={shlex.quote(str(self.path))}"
+            )
 
 
 @contextmanager

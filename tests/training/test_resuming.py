@@ -10,7 +10,7 @@ from small_runs import stop_after
 from text_runs import lines, run, settings, tensors
 
 from charseq.errors import CharseqError
-from charseq.models.checkpoint import read_checkpoint
+from charseq.models.checkpoint import CheckpointError, read_checkpoint
 from charseq.training.events import Evaluated, Saved, Started, Stopped
 from charseq.training.loop import train
 
@@ -94,6 +94,29 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_previous(text: Path, tmp_pa
     assert (
         read_checkpoint(tmp_path / "run" / "previous.safetensors").extra["progress"]["step"] == 50
     )
+
+
+def test_where_only_the_best_weights_are_left_nothing_begins_anew(
+    text: Path, tmp_path: Path
+) -> None:
+    """As where somebody needed the room; but a training may be killed before its first save."""
+    folder = tmp_path / "run"
+    run(settings(text, train__save_every=30), folder)
+    for name in ("last", "previous"):
+        (folder / f"{name}.safetensors").unlink()
+    before = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != ".lock"}
+    with pytest.raises(CheckpointError, match=r"of step \d+, and last.safetensors.*is gone.*--run"):
+        run(settings(text, train__save_every=30), folder, resume=True)
+    assert before == {name: (folder / name).read_bytes() for name in before}
+
+    run(settings(text, train__save_every=1000), tmp_path / "early")
+    whole = tensors(tmp_path / "early" / "last.safetensors")
+    (tmp_path / "early" / "last.safetensors").unlink()
+    started = run(settings(text, train__save_every=1000), tmp_path / "early", resume=True)[0]
+    assert isinstance(started, Started)
+    assert started.step == 0
+    found = tensors(tmp_path / "early" / "last.safetensors")
+    assert all(torch.equal(found[name], value) for name, value in whole.items())
 
 
 def test_where_every_checkpoint_is_damaged_each_is_named(text: Path, tmp_path: Path) -> None:
