@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 import torch
@@ -51,6 +51,8 @@ def read_gradients(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
+        if not is_zipfile(path):
+            raise CharseqError(f"{path}: is no .npz file, as numpy.savez writes")
         with np.load(path, allow_pickle=False) as file:
             return {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
     except (OSError, EOFError, ValueError, TypeError, BadZipFile, SafetensorError) as error:

@@ -9,6 +9,7 @@ where it is known: another scale, another order of the gates, or one of the mist
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from itertools import combinations, permutations
 
@@ -23,6 +24,16 @@ from charseq.text.characters import escape
 # Relative errors that pass: what rounding makes of such a small sum is far below.
 TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-4}
 OPTIONAL = ("h_0", "c_0", "d_z", "loss")
+# What is wrong alone, what that says of the rest, and where to look; the steps of docs/lstm.md.
+ALONE = (
+    ("weight_out", "bias_out is right, so p - y is", "the h_t that it is multiplied with in 5'"),
+    ("bias_out", "weight_out is right, so p - y is", "its sum over steps and sequences in 5'"),
+    ("weight_ih_l0", "the others are right, so d_z is", "the x_t it is multiplied with in 1'"),
+    ("weight_hh_l0", "the others are right, so d_z is", "the h_{t-1} of its product in 1'"),
+    ("bias_ih_l0", "the weights are right, so d_z is", "its sum over steps and sequences in 1'"),
+    ("h_0", "the others are right", "what is left at the first step in 1'"),
+    ("c_0", "the others are right", "what is left at the first step in 3'"),
+)
 GATED = {"weight_ih_l0": 0, "weight_hh_l0": 0, "bias_ih_l0": 0, "d_z": 2}  # along this axis
 
 
@@ -58,12 +69,15 @@ def check_own(found: Mapping[str, Tensor], problem: Problem) -> tuple[Report, st
     wanted = {name: wanted[name] for name in given}
     rows = tuple(_rows(given, wanted, allowed))
     report = Report("yours", str(dtype).removeprefix("torch."), rows)
+    another = ""
     if "loss" in found and abs(found["loss"].item() - loss.item()) > allowed * abs(loss.item()):
-        return report, (
-            f"the forward pass is another one: its loss is {found['loss'].item():.6f}, not"
-            f" {loss.item():.6f}; mend that first"
-        )
-    return report, "" if report.passed else _what_is_wrong(given, wanted, problem, report, allowed)
+        another = f"{found['loss'].item():.6f}, not {loss.item():.6f}"
+    if report.passed:
+        return report, another and f"the gradients are right, but not the loss: it is {another}"
+    known = _known_mistake(given, wanted, problem, allowed)
+    if known or not another:
+        return report, known or _where_to_look(given, wanted, report, allowed)
+    return report, f"the forward pass is another one: its loss is {another}; mend that first"
 
 
 def right_answer(
@@ -125,27 +139,29 @@ def _agree(max_error: float, error: float, allowed: float) -> bool:
     return error <= allowed or max_error == 0.0
 
 
-def _what_is_wrong(
-    found: Mapping[str, Tensor],
-    wanted: Mapping[str, Tensor],
-    problem: Problem,
-    report: Report,
-    allowed: float,
-) -> str:
+def _known_mistake(
+    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], problem: Problem, allowed: float
+) -> str | None:
+    """The one, or those together, that give what was found."""
+
     def same(others: Mapping[str, Tensor]) -> bool:
         return all(row.passed for row in _rows(found, others, allowed))
 
-    ratio = (found["bias_out"] * wanted["bias_out"]).sum() / wanted["bias_out"].square().sum()
-    if ratio != 1.0 and same({name: ratio * right for name, right in wanted.items()}):
-        steps, batch = problem.ids.shape
-        means = {steps * batch: "all characters", steps: "the steps", batch: "the sequences"}
-        for count, what in means.items():
-            if math.isclose(count * ratio.item(), 1.0, rel_tol=10 * allowed):
-                return f"all are 1/{count} of what is right: a mean over {what}, not the sum"
-        return f"all are {ratio.item():.4g} times what is right"
+    wrong = {row.parameter for row in _rows(found, wanted, allowed) if not row.passed}
+    name = min(wrong)
+    ratio = ((found[name] * wanted[name]).sum() / wanted[name].square().sum()).item()
+    if same({key: right * (ratio if key in wrong else 1.0) for key, right in wanted.items()}):
+        which = "all are" if wrong == wanted.keys() else f"{' and '.join(sorted(wrong))}:"
+        return f"{which} {_scale(ratio, problem, allowed)}"
     for order in permutations("ifgo"):
-        if order != tuple("ifgo") and same(_reordered(wanted, order)):
+        if order == tuple("ifgo"):
+            continue
+        if same(_reordered(wanted, order)):
             return f"the gates stand in the order {', '.join(order)}; write them as i, f, g, o"
+        place = tuple("ifgo"[order.index(gate)] for gate in "ifgo")
+        as_read = replace(problem, leaves=_reordered(problem.leaves, place))
+        if same(_reordered(right_answer(as_read)[1], order)):
+            return f"the gates are read in the order {', '.join(order)}; they stand as i, f, g, o"
     for count in range(1, len(FAULTS) + 1):
         for names in combinations(FAULTS, count):
             made = right_answer(problem, frozenset(names))[1]
@@ -153,7 +169,16 @@ def _what_is_wrong(
                 return "\n".join(
                     f"{name}: {FAULTS[name].right} {FAULTS[name].mend}" for name in names
                 )
-    return _where_to_look(found, wanted, report, allowed)
+    return None
+
+
+def _scale(ratio: float, problem: Problem, allowed: float) -> str:
+    steps, batch = problem.ids.shape
+    means = {steps * batch: "all characters", steps: "the steps", batch: "the sequences"}
+    for count, what in means.items():
+        if math.isclose(count * ratio, 1.0, rel_tol=10 * allowed):
+            return f"1/{count} of what is right: a mean over {what}, not the sum"
+    return f"{ratio:.4g} times what is right"
 
 
 def _reordered(wanted: Mapping[str, Tensor], order: tuple[str, ...]) -> dict[str, Tensor]:
@@ -171,8 +196,13 @@ def _where_to_look(
 ) -> str:
     """By what is right; the steps are those of docs/lstm.md."""
     wrong = {row.parameter for row in report.wrong}
-    if wrong & {"weight_out", "bias_out"}:
+    for alone, right, look in ALONE:
+        if wrong == {alone}:
+            return f"{right}: look at {look}"
+    if "bias_out" in wrong:
         return "the output layer's are wrong: look at 6' (p - y) and 5' first"
+    if "weight_out" in wrong:
+        return "weight_out is wrong, bias_out is not: look at h_t, and at what is handed on, in 5'"
     if "d_z" not in found:
         return (
             "the output layer's are right. Write d_z (T, B, 4H) into the file too: the last step"

@@ -1,5 +1,6 @@
 """The gradients of somebody else's LSTM: what is wrong is found, and named where it is known."""
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,54 @@ def test_another_order_of_the_gates_is_named() -> None:
     assert hint == "the gates stand in the order o, i, f, g; write them as i, f, g, o"
 
 
-def test_another_forward_pass_comes_first() -> None:
+def test_gates_read_in_another_order_are_named() -> None:
+    """Whoever does so has another forward pass, and the right gradients of that."""
+    problem = own_problem(**SIZES)
+    leaves = dict(problem.leaves)
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"):
+        i, f, o, g = problem.leaves[name].chunk(4)  # the reader's names for the four
+        leaves[name] = torch.cat([i, f, g, o])
+    loss, mine = right_answer(replace(problem, leaves=leaves))
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"):
+        i, f, g, o = mine[name].chunk(4)
+        mine[name] = torch.cat([i, f, o, g])
+    mine["d_z"] = torch.cat([mine["d_z"].chunk(4, -1)[k] for k in (0, 1, 3, 2)], -1)
+    for told in ({}, {"loss": loss}):
+        _, hint = check_own({**mine, **told}, problem)
+        assert hint == "the gates are read in the order i, f, o, g; they stand as i, f, g, o"
+
+
+def test_another_loss_is_told_beside_right_gradients_and_first_beside_wrong_ones() -> None:
     problem = own_problem(**SIZES)
     loss, mine = right_answer(problem)
-    _, hint = check_own({**mine, "loss": 1.01 * loss}, problem)
+    report, hint = check_own({**mine, "loss": loss / 3}, problem)
+    assert report.passed
+    assert hint.startswith("the gradients are right, but not the loss: it is ")
+    mine["weight_hh_l0"] = mine["weight_hh_l0"] + 1
+    report, hint = check_own({**mine, "loss": 1.01 * loss}, problem)
+    assert not report.passed
     assert hint.startswith("the forward pass is another one: its loss is ")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("weight_out", "bias_out is right, so p - y is: look at the h_t"),
+        ("bias_out", "weight_out is right, so p - y is: look at its sum"),
+        ("weight_ih_l0", "so d_z is: look at the x_t"),
+        ("weight_hh_l0", "so d_z is: look at the h_{t-1}"),
+        ("bias_ih_l0", "so d_z is: look at its sum over steps and sequences in 1'"),
+        ("h_0", "look at what is left at the first step in 1'"),
+        ("c_0", "look at what is left at the first step in 3'"),
+    ],
+)
+def test_a_gradient_that_is_wrong_alone_says_where(name: str, said: str) -> None:
+    problem = own_problem(**SIZES)
+    _, right = right_answer(problem)
+    _, hint = check_own({**right, name: right[name] + 1}, problem)
+    assert said in hint
+    _, hint = check_own({**right, name: right[name] / 3}, problem)
+    assert hint == f"{name}: 1/3 of what is right: a mean over the sequences, not the sum"
 
 
 def test_where_it_begins_shows_in_the_last_step_that_is_wrong() -> None:
@@ -113,8 +157,12 @@ def test_where_it_begins_shows_in_the_last_step_that_is_wrong() -> None:
     def hint_with(**changes: Tensor) -> str:
         return check_own({**right, **changes}, problem)[1]
 
-    assert "look at 6' (p - y) and 5'" in hint_with(bias_out=right["bias_out"] + 1)
-    assert hint_with(weight_ih_l0=right["weight_ih_l0"] + 1).startswith("d_z is right: look at")
+    output = {name: right[name] + 1 for name in ("bias_out", "weight_out")}
+    assert "look at 6' (p - y) and 5'" in hint_with(**output)
+    products = {name: right[name] + 1 for name in ("weight_ih_l0", "bias_ih_l0")}
+    assert hint_with(**products).startswith("d_z is right: look at")
+    later = {name: right[name] + 1 for name in ("weight_out", "weight_ih_l0")}
+    assert hint_with(**later).startswith("weight_out is wrong, bias_out is not: look at h_t")
     for gates, said in (
         ("o", "Look at d_o in 4'"),
         ("f", "The gate o is right"),
@@ -133,7 +181,7 @@ def test_where_it_begins_shows_in_the_last_step_that_is_wrong() -> None:
     hint = hint_with(d_z=first, bias_ih_l0=first.sum((0, 1)))
     assert "is right after step 0, and wrong there: gates i. " in hint
     bare = {name: one for name, one in right.items() if name != "d_z"}
-    _, hint = check_own({**bare, "bias_ih_l0": right["bias_ih_l0"] + 1}, problem)
+    _, hint = check_own({**bare, **products}, problem)
     assert "Write d_z (T, B, 4H) into the file too" in hint
 
 
@@ -160,8 +208,8 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     for name, data, message in (
         ("a.txt", b"", "name a file that ends in .npz or .safetensors"),
         ("none.npz", None, "there is no such file"),
-        ("b.npz", b"PK nothing", "cannot be read"),
-        ("c.npz", b"", "cannot be read"),
+        ("b.npz", b"PK nothing", "is no .npz file, as numpy.savez writes"),
+        ("c.npz", b"", "is no .npz file"),
         ("d.safetensors", b"nothing", "cannot be read"),
     ):
         if data is not None:
