@@ -114,9 +114,19 @@ def _similar_file(path: Path) -> str:
 
 
 def _task(document: Document) -> str:
-    """The task that the document names, as far as it names one that there is."""
-    task = document.values.get("task") if isinstance(document.values, dict) else None
-    return task if isinstance(task, str) and task in TASKS else DEFAULT_TASK
+    """The task that the document names; where it names none that there is, the one it is for."""
+    values = document.values if isinstance(document.values, dict) else {}
+    task = values.get("task")
+    if isinstance(task, str) and task in TASKS:
+        return task
+    there = {
+        (section, key)
+        for section, inside in values.items()
+        if isinstance(inside, dict)
+        for key in inside
+    }
+    known = {task: len(there & settings(task).keys()) for task in (DEFAULT_TASK, *TASKS)}
+    return max(known, key=known.__getitem__)
 
 
 def _override(document: Document, option: str, text: str) -> None:
@@ -155,6 +165,10 @@ def _validate(document: Document) -> Config:
     if isinstance(document.values, Mapping):
         task = _task(document)
         document.values = _fill(document.values, task)
+        if "task" not in document.values and task != DEFAULT_TASK:
+            why = f"is missing; the settings are those of `task: {task}`"
+            problems.append(Problem(document.start, "task", why))
+            document.values["task"] = task
         try:
             config = TASKS[task].model_validate(document.values)
         except ValidationError as error:

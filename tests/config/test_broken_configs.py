@@ -134,12 +134,7 @@ REPORTED = {
         "2:1: a tab; YAML is indented with spaces",
     ],
     "task_not_named.yaml": [
-        (
-            "1:1: data.text: is missing (training text: a file, relative to the current folder, "
-            "or dataset:NAME from `charseq data list`)"
-        ),
-        "2:3: data.train: is a setting of `task: seq2seq`, and this is `task: lm`",
-        "4:3: model.copy: is a setting of `task: seq2seq`, and this is `task: lm`",
+        "1:1: task: is missing; the settings are those of `task: seq2seq`",
     ],
     "two_documents.yaml": [
         "4:1: a second document begins here; keep one, and one '---' at most",
