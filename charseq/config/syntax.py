@@ -38,7 +38,7 @@ _SYNTAX = [
     ),
     (
         "expected <block end>, but found ",
-        "this does not fit the lines above; check the indentation",
+        "this does not fit the lines above: compare their indentation, look for a missing colon",
         False,
     ),
 ]

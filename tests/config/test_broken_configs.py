@@ -56,7 +56,10 @@ REPORTED = {
         "9:24: train.final_learning_rate: is above learning_rate",
     ],
     "indentation.yaml": [
-        "3:2: this does not fit the lines above; check the indentation",
+        (
+            "3:2: this does not fit the lines above: compare their indentation, look for a "
+            "missing colon"
+        ),
     ],
     "item_of_list.yaml": [
         "3:10: data.split: expected 3 numbers such as 0.9/0.05/0.05, found [0.9, many, 0.1]",
