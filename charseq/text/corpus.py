@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from charseq.config.recipes import FEWEST_CHARACTERS
 from charseq.config.schema.lm import TextDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import count_characters
@@ -204,9 +205,10 @@ class Streams:
 def _too_short(length: int, batch_size: int, seq_len: int, where: str) -> str:
     message = (
         f"{where} has {length:,} symbols, too few for one batch: train.batch_size {batch_size} × "
-        f"train.seq_len {seq_len} needs {batch_size * seq_len + 1:,}; take a longer text, or"
-        " the settings that `charseq init --text` writes for one so short"
+        f"train.seq_len {seq_len} needs {batch_size * seq_len + 1:,}; take a longer text"
     )
+    if length > FEWEST_CHARACTERS:
+        message += ", or the settings that `charseq init --text` writes for one so short"
     targets = max(0, length - 1)
     choices = [
         f"{name} of at most {largest:,}"

@@ -3,7 +3,9 @@
 from itertools import islice
 from pathlib import Path
 
-from charseq.config.recipes import TEXTS, recipe_for
+from charseq.config.recipes import FEWEST_CHARACTERS, TEXTS, recipe_for
+from charseq.errors import CharseqError
+from charseq.text.characters import escape
 from charseq.text.notices import Notice, few, notice_of
 from charseq.text.read import CHUNK_BYTES, LOOKED_AT, read_chunks
 
@@ -12,7 +14,7 @@ def look(path: Path) -> list[Notice]:
     """Whether the text is short, and has the line ends of Windows. Of a long one the beginning.
 
     Raises:
-        CharseqError: as ``read_chunks``.
+        CharseqError: as ``read_chunks``, or there are too few characters to train on.
     """
     chunks = read_chunks(path)
     characters = returns = lines = 0
@@ -20,6 +22,11 @@ def look(path: Path) -> list[Notice]:
         characters += len(chunk)
         returns += chunk.count("\r\n")
         lines += chunk.count("\n")
+    if characters < FEWEST_CHARACTERS:
+        raise CharseqError(
+            f"{escape(str(path))}: has {characters:,} character{'' if characters == 1 else 's'},"
+            f" too few to train on; take a text of at least {FEWEST_CHARACTERS}"
+        )
     notices = []
     if returns and returns == lines:
         why = "lines end with CR and LF, as on Windows; the model shall learn LF alone"

@@ -202,17 +202,17 @@ def test_the_example_of_the_docstring() -> None:
         (100, "or a train.batch_size of at most 9, or a train.seq_len of at most 4"),
         (15, "or a train.batch_size of at most 1"),
         (22, "or a train.batch_size of at most 2, or a train.seq_len of at most 1"),
-        (1, "writes for one so short"),
-        (0, "writes for one so short"),
+        (1, "take a longer text"),
+        (0, "take a longer text"),
+        (350, "writes for one so short, or a train.batch_size of at most 34"),
     ],
 )
 def test_a_text_too_short_for_a_batch_names_what_would_work(length: int, advice: str) -> None:
-    ids = np.zeros(length, dtype=np.uint8)
+    batch_size, seq_len = {100: (20, 11), 350: (400, 10)}.get(length, (20, 10))
     with pytest.raises(CharseqError) as caught:
-        Streams(ids, batch_size=20, seq_len=11 if length == 100 else 10)
-    needed = 221 if length == 100 else 201
+        Streams(np.zeros(length, dtype=np.uint8), batch_size, seq_len)
     assert f"has {length} symbols, too few for one batch" in str(caught.value)
-    assert f"needs {needed}" in str(caught.value)
+    assert f"needs {batch_size * seq_len + 1:,}; take a longer text" in str(caught.value)
     assert str(caught.value).endswith(advice)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from charseq.config.recipes import TEXTS
 from charseq.config.schema import LMConfig
+from charseq.errors import CharseqError
 from charseq.text.corpus import Streams, load_corpus
 from charseq.text.text_look import look
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 @pytest.mark.parametrize(
     ("characters", "made_for"),
     [
-        (1, 4_000),
+        (300, 4_000),
         (9_999, 4_000),
         (10_000, 20_000),
         (249_999, 100_000),
@@ -31,8 +32,7 @@ def test_a_short_text_is_trained_on_as_such_have_been(
     seen = [notice.seen for notice in look(path)]
     assert len(seen) == (made_for is not None)
     for line in seen:
-        plural = "" if characters == 1 else "s"
-        assert line.startswith(f"{characters:,} character{plural}, fewer than ")
+        assert line.startswith(f"{characters:,} characters, fewer than ")
         assert line.endswith(f" as in docs/recipes.md, made for {made_for:,}")
 
 
@@ -51,6 +51,14 @@ def test_what_a_short_text_asks_for_can_be_trained_on_it(characters: int, tmp_pa
     assert len(corpus.valid) >= 2
 
 
+def test_a_text_too_short_for_any_training_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    for characters, said in ((1, "has 1 character,"), (299, "has 299 ch")):
+        path.write_text("é" * characters)
+        with pytest.raises(CharseqError, match=f"{said}.*too few to train on.* at least 300"):
+            look(path)
+
+
 def test_the_line_ends_of_windows_are_noticed_where_all_are_such(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     for text, settings in (
@@ -59,6 +67,6 @@ def test_the_line_ends_of_windows_are_noticed_where_all_are_such(tmp_path: Path)
         ("a\nb", {}),
         ("ab", {}),
     ):
-        path.write_bytes(text.encode())
+        path.write_bytes(text.encode() * 200)
         found = {k: v for notice in look(path) for k, v in notice.settings.items()}
         assert {key: value for key, value in found.items() if key[0] == "data"} == settings
