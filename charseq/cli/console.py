@@ -87,7 +87,8 @@ class TrainingDisplay:
                 self._stopped(event)
 
     def _print(self, text: str, style: str = "") -> None:
-        self.console.print(Text(text, style=style), soft_wrap=True)
+        # A terminal's own line ends cut words in two; elsewhere a line stays one.
+        self.console.print(Text(text, style=style), soft_wrap=not self.console.is_terminal)
 
     def _started(self, event: "Started") -> None:
         spliced = ""
@@ -111,6 +112,9 @@ class TrainingDisplay:
                 " on them says little of new ones",
                 style="yellow",
             )
+        if event.skipped:
+            counts = ", ".join(f"{reason} {count:,}" for reason, count in event.skipped.items())
+            self._print(f"left out of the data: {counts}", style="yellow")
         if event.taken:
             self._taken(event.taken)
         for said in (event.notice, event.hint):

@@ -1,6 +1,7 @@
 """What a training says while it runs. The screen, the log and the tests all read these events."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from charseq.inference.metrics import PairScore, Score
@@ -26,6 +27,7 @@ class Started:
     seen: int = 0  # different sources to validate that are trained on, too
     spliced_pairs: int = 0  # made from those to train on
     spliced_pairs_asked: int = 0  # train.spliced_pairs: there may be fewer
+    skipped: Mapping[str, int] = field(default_factory=dict)  # lines left out, by reason
     taken: Taken | None = None  # what a fine-tuning begins with, at step 0
     notice: str | None = None  # what the person should know about how it was resumed
     hint: str | None = None  # why it is slower than it could be, and what to do

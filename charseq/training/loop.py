@@ -137,6 +137,7 @@ class _Training:
             step=self.progress.step,
             total_steps=self.limits.total_steps,
             seen=data.seen["valid"] if isinstance(data, PairCorpus) else 0,
+            skipped=data.skipped if isinstance(data, PairCorpus) else {},
             spliced_pairs=_count_spliced(self.batches, data),
             spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,
             taken=self.state.taken,

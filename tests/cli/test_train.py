@@ -5,11 +5,13 @@ import math
 import re
 import shlex
 import signal
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from charseq.cli.console import TrainingDisplay
@@ -18,7 +20,7 @@ from charseq.cli.train import train
 from charseq.config import load_config
 from charseq.errors import CharseqError
 from charseq.models.checkpoint import read_checkpoint
-from charseq.training.events import Event, Step
+from charseq.training.events import Event, Step, Stopped
 
 app = typer.Typer()
 app.command()(train)
@@ -191,6 +193,22 @@ def test_what_a_training_of_pairs_shows_at_its_end_is_not_of_the_test(tmp_path: 
     assert shown.startswith("of the training pairs, which are trained on: none are held back:\nabc")
     assert " eval " not in shown  # there is nothing to evaluate it on
     assert " eval " in charseq("pairs.yaml", "--run", "some").stdout
+    Path("train.tsv").write_text(Path("train.tsv").read_text() + "abd\nabe\t\n\nabf\t\n")
+    skipping = charseq("pairs.yaml", "--run", "dirty", "--set", "data.errors=skip").stdout
+    assert "\nleft out of the data: no tab 1, empty target 2, empty line 1\n" in skipping
+
+
+def test_lines_of_a_training_end_between_words_on_a_terminal_and_not_in_a_file() -> None:
+    said = "stopped after 1 steps and 0:01: " + "word " * 20 + "end"
+    event = Stopped(1, said.removeprefix("stopped after 1 steps and 0:01: "), True, None, None, 1.0)
+    for is_terminal in (True, False):
+        file = StringIO()
+        TrainingDisplay(
+            Console(file=file, width=30, force_terminal=is_terminal, color_system=None)
+        ).show(event)
+        lines = file.getvalue().splitlines()
+        assert " ".join(line.strip() for line in lines) == said
+        assert max(map(len, lines)) <= 30 if is_terminal else lines == [said]
 
 
 def test_a_finished_training_is_done_also_when_its_data_has_gone(
