@@ -221,7 +221,7 @@ def evaluate(
 
         refuse_options(
             {"--text": text, "--window": window, "--novelty": novelty, "--dynamic": dynamic},
-            "is for language models; this run converts pairs, which --data FILE names",
+            "is for language models, and this run converts pairs; --data FILE names others",
         )
         pairs = PairRequest(
             argument=source,

@@ -1,5 +1,6 @@
 """``charseq eval --calibration``: confidences beside how often they are right."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,9 @@ def show_calibration(console: "Console", found: "Calibration", unit: str) -> Non
     console.print(table)
     console.print()
     sure = f"{found.confidence:.2%}, {found.accuracy:.2%} are right"
-    if abs(found.accuracy - found.confidence) > NEAR:
+    # What chance gives so few answers is no news: two standard deviations of the accuracy.
+    noise = 2 * math.sqrt(found.accuracy * (1 - found.accuracy) / max(1, found.count))
+    if abs(found.accuracy - found.confidence) > max(NEAR, noise):
         sure += ": " + ("too sure" if found.confidence > found.accuracy else "not sure enough")
     facts = {
         "calibration error (ECE)": f"{found.ece:.2%}, {found.binning}",

@@ -101,7 +101,8 @@ def _train(
         try:
             show_result(console, folder, measured=stopped.best_score is not None)
         except CharseqError as error:  # the data has gone; the training is done and saved
-            console.print(Text(f"note: no example can be shown: {error}", style="yellow"))
+            note = Text(f"note: no example can be shown: {error}", style="yellow")
+            console.print(note, soft_wrap=True)
     if stopped.warning:
         # No error: all was done as asked, and is there to be looked at. A script that tries
         # learning rates finds the warning in --json.

@@ -205,7 +205,7 @@ class PairVocab:
         more = f" ({others:,} more {'is' if others == 1 else 'are'} not either)" if others else ""
         composed = self.source.split(unicodedata.normalize("NFC", text))
         if not tags and all(symbol in self.source.number_of for symbol in composed):
-            more += ", but knows all of them with their accents in one character (Unicode NFC)"
+            more += "; as Unicode NFC writes them, with accents in one character, all are"
         return UnknownCharacterError(
             f"{where}: {what} that the model knows{more}{known}; `{setting}skip` leaves such "
             f"symbols out, `{setting}replace` reads them as the unknown symbol"

@@ -178,7 +178,8 @@ def _raw(path: Path, chunk_bytes: int) -> Iterator[bytes]:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        raise CharseqError(f"{_name(path)}: there is no such file") from None
+        here = "" if path.is_absolute() else f" in {escape(os.path.realpath(os.curdir))}"
+        raise CharseqError(f"{_name(path)}: there is no such file{here}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unreadable(path, error) from None
     _check_regular(path, mode)

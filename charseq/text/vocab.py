@@ -159,7 +159,7 @@ class Vocab:
         for form in forms:
             other = unicodedata.normalize(form, around)
             if other != around and (self._look_up(other) < self.size).all():
-                return f", but knows '{other}' as Unicode {form} writes it"
+                return f"; as Unicode {form} writes it, '{other}', it is"
         return ""
 
     def _advice(self, unknown: Unknown) -> str:

@@ -68,8 +68,21 @@ def test_a_bar_is_as_long_as_the_accuracy_and_marked_at_the_confidence(
     lines = [line.rstrip() for line in captured.get().splitlines()]
     second = "50.0% – 100.0%        2  75.0%  50.0%  -25.0"
     assert lines[2] == second + has_bars * f"  {'█' * 10}     │"
-    assert "mean confidence          56.67%, 33.33% are right: too sure" in lines
+    assert "mean confidence          56.67%, 33.33% are right" in lines
     assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize(
+    ("confidence", "verdict"), [(0.6, ""), (0.9, ": too sure"), (0.1, ": not sure enough")]
+)
+def test_too_sure_is_what_is_more_than_chance_gives(confidence: float, verdict: str) -> None:
+    """Of a hundred answers of which half are right, one in twenty times they are 10 % off."""
+    found = calibration([confidence] * 100, [True, False] * 50, bins=2)
+    console = Console(width=100, color_system=None)
+    with console.capture() as captured:
+        show_calibration(console, found, "sources")
+    [line] = [line for line in captured.get().splitlines() if line.startswith("mean confidence")]
+    assert line.rstrip().endswith(f"50.00% are right{verdict}")
 
 
 def test_the_diagram_is_a_picture(half: str, text_run: str, tmp_path: Path) -> None:

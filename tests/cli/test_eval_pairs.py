@@ -330,7 +330,7 @@ def test_errors_as_json_and_on_the_screen_are_the_same(half: str) -> None:
 def test_what_does_not_go_together_is_refused(half: str, tmp_path: Path) -> None:
     for arguments, message in (
         (["--data", "f", "--split", "test"], "choose one: --data or --split"),
-        (["--text", "a"], "--text: is for language models; this run converts pairs"),
+        (["--text", "a"], "--text: is for language models, and this run converts pairs"),
         (["--window", "3"], "--window: is for language models"),
         (["-"], "eval: '-' is a text for a language model; this run converts pairs, so name a "),
         (["foo"], "eval: 'foo' is one argument too many; a file of pairs is given as --data FILE"),

@@ -128,7 +128,7 @@ def test_a_text_that_is_another_one_in_another_place_is_not_trained_on(
     elsewhere = folder / "elsewhere"
     (elsewhere / "texts").mkdir(parents=True)
     monkeypatch.chdir(elsewhere)
-    assert refusal("../runs/cat", "--resume") == "texts/cat.txt: there is no such file"
+    assert refusal("../runs/cat", "--resume").startswith("texts/cat.txt: there is no such file in ")
     Path("texts/cat.txt").write_text("a dog. " * 200)
     assert "the data, or how it is read and split, has changed" in refusal(
         "../runs/cat", "--resume"

@@ -120,13 +120,13 @@ def test_an_unknown_character_is_named_with_its_place_and_what_to_do() -> None:
 def test_an_accent_that_is_known_otherwise_is_told(known: str, text: str, form: str) -> None:
     """Apple's file names are NFD, most texts NFC; both look the same."""
     vocab = Vocab.from_counts(Counter(known))
-    said = rf"but knows '.{{2,4}}' as Unicode {form} writes it; `--unknown skip"
+    said = rf"; as Unicode {form} writes it, '.{{2,4}}', it is; `--unknown skip"
     with pytest.raises(UnknownCharacterError, match=said):
         vocab.encode(text)
     with_e = Vocab.from_counts(Counter(known + "e"))  # then the accent alone is a stranger
     told = with_e.unknown_error(list(text), "error", "in pieces of a character")
     assert told is not None
-    assert f"as Unicode {form} writes it" in str(told)
+    assert f"; as Unicode {form} writes it, " in str(told)
     with pytest.raises(UnknownCharacterError) as other:
         vocab.encode("x\u0301" if form == "NFC" else "\xe8")
     assert "Unicode" not in str(other.value).partition("is not among")[2]

@@ -88,10 +88,10 @@ class PairDataConfig(Section):
         for name, column in columns.items():
             if column == "" or (isinstance(column, int) and column < 1):
                 yield f"{name}: is neither a number from 1 nor a name"
-        given = [column for column in columns.values() if column is not None]
         for name, column in columns.items():
-            if column is not None and given.index(column) < list(columns).index(name):
-                yield f"{name}: is the column of another setting too"
+            same = next((other for other in columns if columns[other] == column), name)
+            if column is not None and same != name:
+                yield f"{name}: is the column of {same} too"
         for name in ("source_separator", "target_separator"):
             if len(getattr(self, name)) > 1 or getattr(self, name) in ("\t", "\n"):
                 yield f"{name}: must be one character, or none, but not a tab or a line end"
