@@ -87,6 +87,12 @@ def report_dynamic(
     if how.rule == "rms":
         source = "the text scored so far" if squares is None else "the training text"
     _report(trained, request, how, static, dynamic, source)
+    if dynamic.nats > static.nats:
+        show_note(
+            "what was learned on the way has made it worse: try a lower --learning-rate than"
+            f" {how.learning_rate:g}",
+            "warning",
+        )
 
 
 def _mean_square(trained: "TrainedLanguageModel", segment: int) -> "list[Tensor] | None":

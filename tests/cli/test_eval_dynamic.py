@@ -59,6 +59,16 @@ def test_options_reach_the_rule(run_folder: str) -> None:
     assert still["static"] == still["dynamic"]
 
 
+def test_what_makes_it_worse_is_told(run_folder: str) -> None:
+    for rate, worse in (("30", True), ("0.001", False)):
+        options = ["--dynamic", "--rule", "sgd", "--learning-rate", rate, "--json"]
+        result = CliRunner().invoke(app, [run_folder, *options], catch_exceptions=False)
+        report = json.loads(result.stdout)
+        assert (report["dynamic"]["nats"] > report["static"]["nats"]) == worse
+        warning = "has made it worse: try a lower --learning-rate than 30\n"
+        assert result.stderr.endswith(warning) == worse
+
+
 def test_without_the_training_text_it_is_said_what_takes_its_place(
     run_folder: str, tmp_path: Path
 ) -> None:

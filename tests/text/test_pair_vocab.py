@@ -236,7 +236,7 @@ def test_json_from_a_stranger_is_checked(data: Any) -> None:
 
 def test_an_accent_typed_apart_is_told_from_a_symbol_that_is_not_known() -> None:
     vocab = PairVocab(Symbols("", ("a", "é")), Symbols("", ("x",)))
-    with pytest.raises(UnknownCharacterError, match="; as Unicode NFC writes them, .* all are; `"):
+    with pytest.raises(UnknownCharacterError, match=r"; as Unicode NFC writes them, .* all are; `"):
         vocab.encode_source("ae\u0301")
     with pytest.raises(UnknownCharacterError) as caught:
         vocab.encode_source("ao\u0301")
