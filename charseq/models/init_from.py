@@ -87,7 +87,8 @@ def read_origin(name: str, config: Config) -> Origin:
     if differences := list(_differences(file.config, config)):
         raise CharseqError(
             f"train.init_from: a training cannot begin with {escape(str(path))}:"
-            f" {'; '.join(differences)}; set that as it is there, or leave train.init_from out"
+            f" {'; '.join(differences)}; set that as it is there, train with that run's config.yaml"
+            " and --set what is new, or leave train.init_from out"
         )
     return Origin(path, file.sha256, step_of(file.extra), file.vocab, weights)
 

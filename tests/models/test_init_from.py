@@ -180,7 +180,8 @@ def test_what_cannot_match_is_refused_with_both_values(tmp_path: Path) -> None:
         " false there and true here; model.copy is false there and true here;"
         ' data.source_separator is "" there and " " here; data.target_separator is "" there and'
         " _ here; data.normalize is none there and NFD here; data.reverse_source is false there"
-        " and true here; set that as it is there, or leave train.init_from out"
+        " and true here; set that as it is there, train with that run's config.yaml and --set"
+        " what is new, or leave train.init_from out"
     )
     assert ": task is seq2seq there and lm here; set" in refusal(settings("lm"))
     # What decides no shape may differ.
