@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from charseq.lstm import kernel
+from charseq.lstm.compiler import UnavailableError
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("charseq", deadline=None)
@@ -26,7 +27,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("kernel"):
         try:
             kernel.load(*marker.args)
-        except kernel.UnavailableError as error:
+        except UnavailableError as error:
             pytest.skip(f"no kernel: {error}")
 
 

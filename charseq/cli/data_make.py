@@ -12,7 +12,8 @@ from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
-    from charseq.text.synthetic.draw import Progress, Row
+    from charseq.progress import Progress
+    from charseq.text.synthetic.draw import Row
     from charseq.text.synthetic.write import About
 
 make_app = typer.Typer(

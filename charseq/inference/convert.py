@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
-from charseq.inference.search import Hypothesis, beam_search, sample
+from charseq.inference.search import beam_search, sample
+from charseq.inference.trace import Hypothesis
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_batches import pad
 

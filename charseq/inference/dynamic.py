@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from charseq.errors import CharseqError, NotFiniteError
-from charseq.inference.evaluate import Progress, block, scorable, scored, state_before
+from charseq.inference.evaluate import block, scorable, scored, state_before
 from charseq.inference.metrics import Score
 from charseq.models.language_model import LanguageModel
+from charseq.progress import Progress
 from charseq.text.vocab import Ids
 
 Rule: TypeAlias = Literal["rms", "sgd"]

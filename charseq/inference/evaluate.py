@@ -19,9 +19,9 @@ from charseq.inference.metrics import Score
 from charseq.lstm.cell import State
 from charseq.models.language_model import LanguageModel
 from charseq.models.protocol import HasMode
+from charseq.progress import Progress
 from charseq.text.vocab import Ids
 
-Progress = Callable[[int, int], object]  # characters scored so far, of how many
 Observe = Callable[[Tensor, Tensor], object]  # ``Scored.top`` and ``Scored.hits`` of each chunk
 
 CHUNK_FLOATS = 1 << 21  # about how many a forward pass holds at once, whatever the text's length

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charseq.text.copies import Copies, Progress, find_copies
+from charseq.progress import Progress
+from charseq.text.copies import Copies, find_copies
 from charseq.text.vocab import Ids, Vocab
 
 if TYPE_CHECKING:

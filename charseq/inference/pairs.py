@@ -12,17 +12,17 @@ from charseq.errors import CharseqError
 from charseq.inference.convert import TYPICAL_LENGTH, batches, convert
 from charseq.inference.ensemble import mean_log_probabilities, reading_all
 from charseq.inference.metrics import PairScore, edits
-from charseq.inference.search import Hypothesis
+from charseq.inference.trace import Hypothesis
 from charseq.models.monotonic import MonotonicDecoder
 from charseq.models.seq2seq import Seq2Seq
+from charseq.progress import Progress
 from charseq.text.pair_batches import collate
-from charseq.text.pair_stats import round_width
 from charseq.text.pair_vocab import END, PairVocab
 from charseq.text.pairs import Example, Pairs
+from charseq.text.ranges import round_width
 from charseq.text.symbols import TAG_SEPARATOR
 
 By: TypeAlias = Literal["length", "tag", "bundle"]
-Progress = Callable[[int, int], object]  # sources done so far, of how many
 
 CHUNK_FLOATS = 1 << 22  # log-probabilities of a forward pass, about, whatever the targets' lengths
 LIMIT_SEED = 20_180_423  # of the permutation that ``limit`` takes the first examples of

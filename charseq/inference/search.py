@@ -25,8 +25,6 @@ from charseq.inference.trace import Hypothesis, Ints, hypotheses
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_vocab import TARGET_UNKNOWN
 
-__all__ = ["Hypothesis", "beam_search", "sample"]
-
 
 def beam_search(
     models: Sequence[Seq2Seq],

@@ -14,7 +14,7 @@ from charseq.inference.decode import BatchWriter
 from charseq.inference.distribution import tempered
 from charseq.inference.evaluate import reading
 from charseq.lstm.cell import State
-from charseq.lstm.kernel import UnavailableError
+from charseq.lstm.compiler import UnavailableError
 from charseq.lstm.stream import Stream
 from charseq.lstm.tensors import DTYPES
 from charseq.models.language_model import LanguageModel

@@ -18,16 +18,17 @@ from charseq.errors import CharseqError
 from charseq.inference.decode import BatchWriter, generate_text, prompt_ids
 from charseq.inference.own_data import own_config
 from charseq.inference.together import write_together
-from charseq.lstm.kernel import UnavailableError
+from charseq.lstm.compiler import UnavailableError
 from charseq.lstm.stream import Stream
 from charseq.models.checkpoint_file import WEIGHTS, Arrays, step_of
 from charseq.text.characters import escape
 from charseq.text.vocab import Ids, Unknown, Vocab
 
 if TYPE_CHECKING:
-    from charseq.inference.evaluate import Observe, Progress
+    from charseq.inference.evaluate import Observe
     from charseq.inference.metrics import Score
     from charseq.models.language_model import LanguageModel
+    from charseq.progress import Progress
     from charseq.text.corpus import Corpus
 
 Precision = Literal["fp32", "bf16"]

@@ -15,10 +15,11 @@ from charseq.errors import CharseqError
 from charseq.inference import convert as converting
 from charseq.inference.metrics import PairScore
 from charseq.inference.own_data import own_config
-from charseq.inference.pairs import Judged, Progress, evaluate_pairs
-from charseq.inference.search import Hypothesis
+from charseq.inference.pairs import Judged, evaluate_pairs
+from charseq.inference.trace import Hypothesis
 from charseq.models.checkpoint_file import step_of
 from charseq.models.seq2seq import Seq2Seq
+from charseq.progress import Progress
 from charseq.text.characters import escape
 from charseq.text.datasets import source_path
 from charseq.text.pair_look import first_lines

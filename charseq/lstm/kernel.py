@@ -10,8 +10,7 @@ import os
 from pathlib import Path
 
 from charseq.errors import CharseqError
-from charseq.lstm.compiler import UnavailableError as UnavailableError
-from charseq.lstm.compiler import build, usable_instructions
+from charseq.lstm.compiler import UnavailableError, build, usable_instructions
 
 _NUMBER, _POINTER = ctypes.c_int64, ctypes.c_void_p
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
 from charseq.lstm import kernel
+from charseq.lstm.compiler import UnavailableError
 from charseq.lstm.threads import told_threads, usable_cores
 
 Array = NDArray[np.float32] | NDArray[np.float64]
@@ -73,7 +74,7 @@ class Stream:
         self._dtype = np.dtype(np.float32) if bfloat16 else weights["output.weight"].dtype
         self._kind = "bfloat16" if bfloat16 else str(self._dtype)
         if self._kind not in self._kernel.kinds:
-            raise kernel.UnavailableError(f"there is no kernel for {self._kind} on this processor")
+            raise UnavailableError(f"there is no kernel for {self._kind} on this processor")
         self._lanes = self._kernel.vector_bytes // self._dtype.itemsize
         self._wide = self._ceil(self._units)
         weights = {name: np.asarray(array, self._dtype) for name, array in weights.items()}
@@ -254,7 +255,7 @@ class Stream:
         return packed
 
     def _blocks(self, weight: NDArray[Any]) -> NDArray[Any]:
-        """(4H, N) by gates to (4 wide, N) by blocks of units, as ``fused._to_blocks``."""
+        """(4H, N) by gates to (4 wide, N) by blocks of units, as ``csrc/pack.h``."""
         by_gate = weight.reshape(4, self._units, -1)
         by_gate = np.pad(by_gate, ((0, 0), (0, self._wide - self._units), (0, 0)))
         by_block = by_gate.reshape(4, -1, self._lanes, by_gate.shape[2]).swapaxes(0, 1)

@@ -1,13 +1,10 @@
-"""From a configuration to what its task needs: here it is asked which task it is.
-
-Elsewhere only ``checkpoint_file.py`` asks, without torch, to read the vocabulary.
-"""
+"""From a configuration to the data, the batches and the model of its task."""
 
 from typing import Any
 
 from charseq.config.schema import Config, LMConfig
 from charseq.errors import CharseqError
-from charseq.models.checkpoint_file import AnyVocab as AnyVocab
+from charseq.models.checkpoint_file import AnyVocab
 from charseq.models.language_model import LanguageModel
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.corpus import Corpus, Streams, load_corpus
@@ -21,20 +18,19 @@ Model = LanguageModel | Seq2Seq
 Data = Corpus | PairCorpus
 
 
-def load_data(config: Config, vocab: AnyVocab | None = None, known: AnyVocab | None = None) -> Data:
-    """What the configuration trains on, encoded and split; with a trained model's vocabulary, or
-    with one of its own, to which the symbols of ``known`` are added.
+def load_data(config: Config, known: AnyVocab | None = None) -> Data:
+    """What the configuration trains on, encoded and split; its vocabulary has ``known`` too.
 
     Raises:
-        CharseqError: a file cannot be used, or a vocabulary is of another task.
+        CharseqError: a file cannot be used, or ``known`` is of another task.
     """
     if isinstance(config, LMConfig):
-        if isinstance(vocab, PairVocab) or isinstance(known, PairVocab):
+        if isinstance(known, PairVocab):
             raise _other_vocabulary()
-        return load_corpus(config.data, vocab, known)
-    if isinstance(vocab, Vocab) or isinstance(known, Vocab):
+        return load_corpus(config.data, known=known)
+    if isinstance(known, Vocab):
         raise _other_vocabulary()
-    return load_pairs(config.data, vocab, known)
+    return load_pairs(config.data, known=known)
 
 
 def make_batches(config: Config, data: Data) -> Streams | PairBatches:

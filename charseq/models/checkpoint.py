@@ -13,11 +13,15 @@ from charseq.config import Config, config_to_json
 from charseq.errors import SaveError
 from charseq.files import replacing, sync_folder
 from charseq.models.build import Model, build_model
-from charseq.models.checkpoint_file import FORMAT_VERSION as FORMAT_VERSION
-from charseq.models.checkpoint_file import WEIGHTS as WEIGHTS
-from charseq.models.checkpoint_file import AnyVocab, CheckpointFile, digest, read_file
-from charseq.models.checkpoint_file import CheckpointError as CheckpointError
-from charseq.models.checkpoint_file import find_checkpoint as find_checkpoint
+from charseq.models.checkpoint_file import (
+    FORMAT_VERSION,
+    WEIGHTS,
+    AnyVocab,
+    CheckpointError,
+    CheckpointFile,
+    digest,
+    read_file,
+)
 from charseq.text.characters import escape
 
 

@@ -18,9 +18,15 @@ from charseq.config import Config
 from charseq.config.scalars import write_scalar
 from charseq.errors import CharseqError
 from charseq.lstm.layer import LSTM
-from charseq.models.build import AnyVocab, Model
+from charseq.models.build import Model
 from charseq.models.checkpoint import Checkpoint
-from charseq.models.checkpoint_file import CheckpointError, find_checkpoint, read_file, step_of
+from charseq.models.checkpoint_file import (
+    AnyVocab,
+    CheckpointError,
+    find_checkpoint,
+    read_file,
+    step_of,
+)
 from charseq.models.language_model import LanguageModel
 from charseq.text.characters import escape
 from charseq.text.grow import Side, growth

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from charseq.lstm import compiler, kernel
+from charseq.lstm.compiler import UnavailableError
 from charseq.lstm.layer import BACKENDS
 
 BFLOAT16 = "fused bf16"  # train.precision: bf16
@@ -108,7 +109,7 @@ def _why_no_bfloat16() -> str | None:
         return None
     try:
         kernel.load("avx512_bf16")
-    except kernel.UnavailableError as error:
+    except UnavailableError as error:
         return f"{error}; train.precision: fp32 runs everywhere"
     return None
 

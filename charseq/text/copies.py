@@ -11,16 +11,16 @@ numpy reads thousands of parts of the text side by side, a symbol of each at a t
 on beyond its end for as long as the run at hand began inside it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from charseq.progress import Progress
 from charseq.text.vocab import Ids
 
 Ints = NDArray[np.int64]
-Progress = Callable[[int, int], object]  # symbols read so far, of how many
 
 PARTS = 8192  # of the text, side by side: more are no faster
 SHORTEST_PART = 2048  # symbols; of a short text there are fewer parts

@@ -171,11 +171,10 @@ class Streams:
         *,
         shift: bool = False,
         seed: int = 0,
-        where: str = "the training text",
     ) -> None:
         stride = (len(ids) - 1) // batch_size
         if stride < seq_len:
-            raise CharseqError(_too_short(len(ids), batch_size, seq_len, where))
+            raise CharseqError(_too_short(len(ids), batch_size, seq_len))
         self._ids = ids
         self._stride = stride
         self._shift = shift
@@ -202,9 +201,10 @@ class Streams:
         return int(np.random.default_rng([self._seed, epoch]).integers(self._stride))
 
 
-def _too_short(length: int, batch_size: int, seq_len: int, where: str) -> str:
+def _too_short(length: int, batch_size: int, seq_len: int) -> str:
     message = (
-        f"{where} has {length:,} symbols, too few for one batch: train.batch_size {batch_size} × "
+        f"the training text has {length:,} symbols, too few for one batch: train.batch_size"
+        f" {batch_size} × "
         f"train.seq_len {seq_len} needs {batch_size * seq_len + 1:,}; take a longer text"
     )
     if length > FEWEST_CHARACTERS:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charseq.errors import CharseqError
+from charseq.progress import Progress
 from charseq.text.cache import atomic_write, cache_folder, locked
 from charseq.text.characters import escape
-from charseq.text.download import Download, Progress, download, wrong
+from charseq.text.download import Download, download, wrong
 from charseq.text.g2p_files import CMUDICT_G2P, SIGMORPHON2021_G2P
 from charseq.text.read import expand
 from charseq.text.stdlib_source import stdlib_path, stdlib_text

@@ -11,6 +11,7 @@ from pathlib import Path
 from charseq._version import __version__
 from charseq.errors import CharseqError
 from charseq.files import to_disk
+from charseq.progress import Progress
 from charseq.text.characters import escape
 from charseq.text.read import file_sha256
 
@@ -18,8 +19,6 @@ ATTEMPTS = 4
 FIRST_PAUSE = 0.5  # seconds; each further pause is twice as long
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK_BYTES = 1 << 16
-
-Progress = Callable[[int, int], object]  # bytes here, bytes in all
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What pairs hold, counted before hours are spent training on them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import combinations, count, islice
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,14 @@ import numpy as np
 from charseq.config.schema.seq2seq import PairDataConfig, Seq2SeqConfig
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PARTS, Example, gather, load_pairs, no_pairs
+from charseq.text.ranges import round_width
 from charseq.text.rows import Mistakes, read_rows
 from charseq.text.splice import training_batches
 from charseq.text.stats import RARE
 from charseq.text.symbols import count_symbols, split_symbols
 
+MOST_BARS = 12  # of a histogram of lengths
 SHOWN = 10  # ambiguous sources that are kept as examples
-
-
-def round_width(longest: int, most: int) -> int:
-    """The least of 1, 2, 5, 10, 20, … of which ``most`` ranges hold every length to ``longest``."""
-    widths: Iterator[int] = (digit * 10**zeros for zeros in count() for digit in (1, 2, 5))
-    return next(width for width in widths if width * most >= longest)
 
 
 @dataclass(frozen=True)
@@ -39,9 +35,9 @@ class Lengths:
     longest: int
     histogram: tuple[int, ...]
 
-    def bins(self, most: int = 12) -> list[tuple[int, int, int]]:
-        """The histogram in at most so many bars of one round width: first, last length, pairs."""
-        width = round_width(self.longest, most)
+    def bins(self) -> list[tuple[int, int, int]]:
+        """The histogram in bars of one round width: first, last length, pairs."""
+        width = round_width(self.longest, MOST_BARS)
         return [
             (first, first + width - 1, sum(self.histogram[first : first + width]))
             for first in range(1, self.longest + 1, width)
@@ -152,7 +148,6 @@ def pair_stats(config: Seq2SeqConfig) -> PairStats:
     corpus = load_pairs(config.data)
     batches = training_batches(corpus, config.train)
     steps = batches.steps_per_epoch
-    limits = (config.train.max_steps and config.train.max_steps / steps, config.train.max_epochs)
     return _stats(
         config.data.train,
         {part: getattr(corpus, part).examples for part in PARTS if len(getattr(corpus, part))},
@@ -165,7 +160,7 @@ def pair_stats(config: Seq2SeqConfig) -> PairStats:
             spliced_pairs=len(batches.pairs) - len(corpus.train),
             batch_size=config.train.batch_size,
             steps_per_epoch=steps,
-            epochs=min((limit for limit in limits if limit is not None), default=None),
+            epochs=config.train.epochs(steps),
         ),
     )
 

@@ -115,14 +115,6 @@ def training_stats(config: LMConfig) -> TrainingStats:
     """
     corpus = load_corpus(config.data)
     streams = Streams(corpus.train, config.train.batch_size, config.train.seq_len)
-    limits = [
-        limit
-        for limit in (
-            config.train.max_steps and config.train.max_steps / streams.steps_per_epoch,
-            config.train.max_epochs,
-        )
-        if limit is not None
-    ]
     return TrainingStats(
         train=len(corpus.train),
         valid=len(corpus.valid),
@@ -131,7 +123,7 @@ def training_stats(config: LMConfig) -> TrainingStats:
         batch_size=streams.batch_size,
         seq_len=streams.seq_len,
         steps_per_epoch=streams.steps_per_epoch,
-        epochs=min(limits, default=None),
+        epochs=config.train.epochs(streams.steps_per_epoch),
     )
 
 

@@ -18,7 +18,8 @@ from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.validate import validate
 from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
-from charseq.models.build import AnyVocab, Data, load_data, make_batches
+from charseq.models.build import Data, load_data, make_batches
+from charseq.models.checkpoint_file import AnyVocab
 from charseq.models.init_from import Origin, read_origin
 from charseq.text.corpus import Streams
 from charseq.text.pair_batches import PairBatches

@@ -21,13 +21,8 @@ from typing import Any
 from charseq.config import Config
 from charseq.errors import CharseqError, SaveError
 from charseq.files import sync_folder
-from charseq.models.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    read_checkpoint,
-    write_checkpoint,
-)
-from charseq.models.checkpoint_file import step_of
+from charseq.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from charseq.models.checkpoint_file import CheckpointError, step_of
 from charseq.training.files import CONFIG, LOG, replace_file, write_config
 from charseq.training.lock import hold
 from charseq.training.state import Progress

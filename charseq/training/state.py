@@ -15,8 +15,9 @@ from charseq.config.scalars import write_scalar
 from charseq.config.schema import Config, LMConfig
 from charseq.errors import CharseqError
 from charseq.lstm.cell import State
-from charseq.models.build import AnyVocab, build_model
-from charseq.models.checkpoint import WEIGHTS, Checkpoint, CheckpointError
+from charseq.models.build import build_model
+from charseq.models.checkpoint import Checkpoint
+from charseq.models.checkpoint_file import WEIGHTS, AnyVocab, CheckpointError
 from charseq.models.init_from import SHAPES, Origin, begin_with
 from charseq.training.optim import (
     Average,

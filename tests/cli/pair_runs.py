@@ -10,7 +10,8 @@ import torch
 from charseq.config import config_from_json, dump_config
 from charseq.config.schema import Seq2SeqConfig
 from charseq.models.build import build_model
-from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.models.checkpoint import Checkpoint, write_checkpoint
+from charseq.models.checkpoint_file import WEIGHTS
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.symbols import Symbols
 from charseq.training.loop import train

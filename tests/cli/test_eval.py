@@ -23,7 +23,8 @@ from charseq.inference.load import load
 from charseq.inference.novelty import CHARACTERS
 from charseq.inference.trained_lm import TrainedLanguageModel
 from charseq.models.build import build_model
-from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.models.checkpoint import Checkpoint, write_checkpoint
+from charseq.models.checkpoint_file import WEIGHTS
 from charseq.text.vocab import Vocab
 
 app = typer.Typer()

@@ -15,7 +15,8 @@ from charseq.config import config_from_json
 from charseq.errors import CharseqError
 from charseq.inference.load import load_language_model, load_seq2seq
 from charseq.models.build import build_model
-from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.models.checkpoint import Checkpoint, write_checkpoint
+from charseq.models.checkpoint_file import WEIGHTS
 from charseq.text.vocab import Vocab
 
 app = typer.Typer()

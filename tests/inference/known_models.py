@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from charseq.inference.search import Hypothesis, beam_search, sample
+from charseq.inference.search import beam_search, sample
+from charseq.inference.trace import Hypothesis
 from charseq.models.seq2seq import Seq2Seq
 
 Source = tuple[int, ...]

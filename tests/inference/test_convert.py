@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from charseq.errors import CharseqError
 from charseq.inference import convert as converting
 from charseq.inference.convert import convert
-from charseq.inference.search import Hypothesis, beam_search, sample
+from charseq.inference.search import beam_search, sample
+from charseq.inference.trace import Hypothesis
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.symbols import Symbols

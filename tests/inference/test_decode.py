@@ -25,6 +25,7 @@ from charseq.inference.decode import (
 from charseq.inference.distribution import tempered
 from charseq.inference.torch_stream import TorchStream, open_stream
 from charseq.lstm import kernel
+from charseq.lstm.compiler import UnavailableError
 from charseq.lstm.stream import Stream
 from charseq.models.language_model import LanguageModel
 from charseq.text.vocab import Unknown, Vocab
@@ -199,7 +200,7 @@ def test_the_kernel_writes_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
         open_stream(model, bfloat16=True)
 
     def missing() -> kernel.Kernel:
-        raise kernel.UnavailableError("no compiler")
+        raise UnavailableError("no compiler")
 
     monkeypatch.setattr(kernel, "load", missing)
     assert isinstance(open_stream(model.float()), TorchStream)

@@ -9,7 +9,8 @@ import torch
 
 from charseq.errors import CharseqError
 from charseq.inference.pairs import Group, Judged, breakdown, evaluate_pairs, judge
-from charseq.inference.search import Hypothesis, beam_search
+from charseq.inference.search import beam_search
+from charseq.inference.trace import Hypothesis
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import Example, Pairs

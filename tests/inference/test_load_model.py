@@ -19,8 +19,10 @@ from charseq.errors import CharseqError
 from charseq.inference.evaluate import evaluate
 from charseq.inference.load import load, load_language_model
 from charseq.lstm import kernel
+from charseq.lstm.compiler import UnavailableError
 from charseq.models.build import build_model
-from charseq.models.checkpoint import WEIGHTS, Checkpoint, CheckpointError, write_checkpoint
+from charseq.models.checkpoint import Checkpoint, write_checkpoint
+from charseq.models.checkpoint_file import WEIGHTS, CheckpointError
 from charseq.text.corpus import load_corpus
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.symbols import Symbols
@@ -158,7 +160,7 @@ def test_sampling_follows_the_run_unless_told_otherwise(tmp_path: Path) -> None:
 
 def without_kernel(patch: pytest.MonkeyPatch) -> None:
     def missing() -> NoReturn:
-        raise kernel.UnavailableError("no compiler")
+        raise UnavailableError("no compiler")
 
     patch.setattr(kernel, "load", missing)
     patch.setattr(kernel, "why_not", lambda: "no compiler")

@@ -11,7 +11,8 @@ from charseq.config.schema import Seq2SeqConfig
 from charseq.errors import CharseqError
 from charseq.inference.load import load_seq2seq
 from charseq.models.build import build_model
-from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.models.checkpoint import Checkpoint, write_checkpoint
+from charseq.models.checkpoint_file import WEIGHTS
 from charseq.text.pairs import load_pairs
 
 LINES = [f"{a}{b}\t{b}{a}" for a in "abcdef" for b in "abcdef"]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from charseq.errors import CharseqError
 from charseq.lstm import kernel
+from charseq.lstm.compiler import UnavailableError
 from charseq.lstm.stream import Stream, weight_shapes
 from charseq.models.language_model import LanguageModel
 
@@ -273,10 +274,10 @@ def test_weights_that_do_not_fit_together_are_refused() -> None:
 
 def test_numbers_that_the_kernel_does_not_compute_with() -> None:
     halves = {name: w.astype(np.float16) for name, w in weights_of(make_model(3, 2)).items()}
-    with pytest.raises(kernel.UnavailableError, match="no kernel for float16"):
+    with pytest.raises(UnavailableError, match="no kernel for float16"):
         Stream(halves)
     with (
         build_for("plain"),
-        pytest.raises(kernel.UnavailableError, match="no kernel for bfloat16 on this processor"),
+        pytest.raises(UnavailableError, match="no kernel for bfloat16 on this processor"),
     ):
         Stream(halves, bfloat16=True)

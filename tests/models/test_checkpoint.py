@@ -21,14 +21,8 @@ from safetensors.torch import save_file
 from charseq.config import config_from_json
 from charseq.errors import CharseqError
 from charseq.models.build import build_model
-from charseq.models.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    find_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
-from charseq.models.checkpoint_file import read_file
+from charseq.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from charseq.models.checkpoint_file import CheckpointError, find_checkpoint, read_file
 from charseq.text.vocab import Vocab
 
 

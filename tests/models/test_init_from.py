@@ -9,8 +9,9 @@ from torch import Tensor
 
 from charseq.config import Config, config_from_json
 from charseq.errors import CharseqError
-from charseq.models.build import AnyVocab, Model, build_model
-from charseq.models.checkpoint import WEIGHTS, Checkpoint, write_checkpoint
+from charseq.models.build import Model, build_model
+from charseq.models.checkpoint import Checkpoint, write_checkpoint
+from charseq.models.checkpoint_file import WEIGHTS, AnyVocab
 from charseq.models.init_from import begin_with, read_origin
 from charseq.models.language_model import LanguageModel
 from charseq.models.seq2seq import Seq2Seq

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from charseq.errors import CharseqError
+from charseq.progress import Progress
 from charseq.text import datasets
 from charseq.text.datasets import (
     DATASETS,
@@ -19,7 +20,7 @@ from charseq.text.datasets import (
     get_dataset,
     source_path,
 )
-from charseq.text.download import Download, Progress
+from charseq.text.download import Download
 
 CONTENT = b"To be, or not to be"
 PLAY = Dataset(

@@ -8,7 +8,8 @@ import torch
 from small_runs import run, settings
 
 from charseq.errors import CharseqError
-from charseq.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+from charseq.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from charseq.models.checkpoint_file import CheckpointError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -8,7 +8,8 @@ import torch
 from small_runs import settings
 
 from charseq import load_language_model
-from charseq.models.checkpoint import WEIGHTS, read_checkpoint
+from charseq.models.checkpoint import read_checkpoint
+from charseq.models.checkpoint_file import WEIGHTS
 from charseq.training.loop import train
 
 ON_A_GPU = [

@@ -10,7 +10,8 @@ from small_runs import stop_after
 from text_runs import lines, run, settings, tensors
 
 from charseq.errors import CharseqError
-from charseq.models.checkpoint import CheckpointError, read_checkpoint
+from charseq.models.checkpoint import read_checkpoint
+from charseq.models.checkpoint_file import CheckpointError
 from charseq.training.events import Evaluated, Saved, Started, Stopped
 from charseq.training.loop import train
 

@@ -204,6 +204,11 @@ class TrainConfig(Section):
         "what order all come, and of where a pass over a text begins",
     )
 
+    def epochs(self, steps_per_epoch: int) -> float | None:
+        """After how many passes over the data max_steps or max_epochs ends it; None: neither."""
+        limits = (self.max_steps and self.max_steps / steps_per_epoch, self.max_epochs)
+        return min((limit for limit in limits if limit is not None), default=None)
+
     @model_validator(mode="before")
     @classmethod
     def _default_limit_yields(cls, data: Any) -> Any:

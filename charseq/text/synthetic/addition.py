@@ -6,15 +6,8 @@ padded question may be turned around: ``16+535`` for 535+61, which Keras's resul
 
 from collections.abc import Iterator
 
-from charseq.text.synthetic.draw import (
-    Item,
-    Progress,
-    Row,
-    below,
-    check_size,
-    distinct,
-    seeded,
-)
+from charseq.progress import Progress
+from charseq.text.synthetic.draw import Item, Row, below, check_size, distinct, seeded
 from charseq.text.synthetic.write import About
 
 MAX_DIGITS = 15  # what ``below`` can draw from

@@ -6,22 +6,14 @@ A date whose reading depends on the locale (03/04/1979) carries it in the third 
 from collections.abc import Iterator
 from datetime import date
 
+from charseq.progress import Progress
 from charseq.text.synthetic.date_forms import (
     FIRST_OF_TWO_DIGITS,
     LAST_OF_TWO_DIGITS,
     Form,
     load_forms,
 )
-from charseq.text.synthetic.draw import (
-    Item,
-    Progress,
-    Row,
-    below,
-    check_size,
-    choice,
-    distinct,
-    seeded,
-)
+from charseq.text.synthetic.draw import Item, Row, below, check_size, choice, distinct, seeded
 from charseq.text.synthetic.write import About
 
 FIRST_YEAR, LAST_YEAR = 1900, 2099

@@ -9,10 +9,10 @@ from random import Random
 from typing import TypeVar
 
 from charseq.errors import CharseqError
+from charseq.progress import Progress
 
 Row = tuple[str, ...]  # the columns of a line: source, target, and what comes after
 Item = tuple[Hashable, Row]  # no two rows may have the same key
-Progress = Callable[[int, int], object]  # rows drawn, rows in all
 
 PATIENCE = 10_000  # draws without a new row, before the rows that are left are listed
 PROGRESS_EVERY = 1000  # rows

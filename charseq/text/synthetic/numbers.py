@@ -4,16 +4,9 @@ import difflib
 from collections.abc import Callable, Iterator
 
 from charseq.errors import CharseqError
+from charseq.progress import Progress
 from charseq.text.characters import escape
-from charseq.text.synthetic.draw import (
-    Item,
-    Progress,
-    Row,
-    below,
-    check_size,
-    distinct,
-    seeded,
-)
+from charseq.text.synthetic.draw import Item, Row, below, check_size, distinct, seeded
 from charseq.text.synthetic.write import About
 
 MAX_NUMBER = 10**15  # what ``below`` can draw from

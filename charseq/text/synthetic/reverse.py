@@ -4,17 +4,9 @@ from collections.abc import Iterator
 from itertools import product
 
 from charseq.errors import CharseqError
+from charseq.progress import Progress
 from charseq.text.characters import describe
-from charseq.text.synthetic.draw import (
-    Item,
-    Progress,
-    Row,
-    below,
-    check_size,
-    choice,
-    distinct,
-    seeded,
-)
+from charseq.text.synthetic.draw import Item, Row, below, check_size, choice, distinct, seeded
 from charseq.text.synthetic.write import About
 
 
