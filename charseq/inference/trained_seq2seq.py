@@ -21,12 +21,12 @@ from charseq.models.checkpoint_file import step_of
 from charseq.models.seq2seq import Seq2Seq
 from charseq.progress import Progress
 from charseq.text.characters import escape
+from charseq.text.columns import find_columns
 from charseq.text.datasets import source_path
 from charseq.text.pair_look import first_lines
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import Pairs, load_pairs, read_pairs
 from charseq.text.ragged import Int64s
-from charseq.text.rows import has_header
 from charseq.text.symbols import split_tags
 from charseq.text.vocab import Unknown
 
@@ -114,17 +114,18 @@ class TrainedSeq2Seq:
         ``()`` where a pair has none; None where the file of the training cannot be read any more,
         or lies wherever a checkpoint alone says. Of a large file the first lines stand for all.
         """
-        column = self.config.data.features_column
-        if column is None:
+        if self.config.data.features_column is None:
             return ()
         try:
             data = own_config(self.config, self.paths[0]).data
             rows = first_lines(source_path(data.train)).cells
-            header = rows.pop(0) if has_header(data) else []
-            place = header.index(column) if isinstance(column, str) else column - 1
-        except (CharseqError, ValueError):  # ValueError: no such column
+        except CharseqError:
             return None
-        every = [split_tags(row[place]) for row in rows if place < len(row)]
+        columns = find_columns(rows[0] if rows else [], data)
+        if isinstance(columns, list) or columns.features is None:
+            return None
+        place = columns.features
+        every = [split_tags(row[place]) for row in rows[columns.header :] if place < len(row)]
         return every[0] if every and all(every) else ()
 
     def encode(

@@ -9,7 +9,6 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +18,9 @@ from charseq.config.scalars import Scalar
 from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
+from charseq.text.columns import LONGEST_NAME, SETTINGS, find_columns
 from charseq.text.notices import Notice, few, notice_of, said
 from charseq.text.read import read_chunks
-from charseq.text.rows import LONGEST_NAME, MOST_NAMES
 from charseq.text.symbols import split_symbols, split_tags
 from charseq.text.utf8 import GZIP
 
@@ -143,20 +142,15 @@ def data_settings(notices: Iterable[Notice]) -> dict[str, Scalar]:
 
 def missing_columns(lines: FirstLines, data: PairDataConfig) -> Iterator[tuple[str, str]]:
     """Each setting of a column that the lines have not, and why not."""
-    names = lines.cells[0] if lines.cells else []
+    found = find_columns(lines.cells[0] if lines.cells else [], data)
+    if isinstance(found, list):
+        yield from found
     widest = max(map(len, lines.cells), default=0)
-    for setting in ("source_column", "target_column", "features_column"):
+    for setting in SETTINGS:
         column = getattr(data, setting)
-        if isinstance(column, str) and names.count(column) != 1:
-            known = [name for name in names if len(name) <= LONGEST_NAME][:MOST_NAMES]
-            near = get_close_matches(column, known, 1)
-            hint = f"; did you mean '{near[0]}'?" if near and column not in names else ""
-            found = "several columns are" if column in names else "no column is"
-            listed = ", ".join(f"'{name}'" for name in known)
-            yield setting, escape(f"{found} called '{column}': line 1 has {listed}{hint}")
-        elif isinstance(column, int) and column > widest:
-            found = f"the first lines have {widest}" if widest > 1 else "no line has a tab"
-            yield setting, f"there is no column {column}: {found}"
+        if isinstance(column, int) and column > widest:
+            there = f"the first lines have {widest}" if widest > 1 else "no line has a tab"
+            yield setting, f"there is no column {column}: {there}"
 
 
 def _header(rows: Sequence[Row]) -> tuple[Row, int, int]:

@@ -3,28 +3,25 @@
 Lines end with LF or CRLF. A file that begins as a gzip archive does is read as one.
 """
 
-import difflib
 import gzip
 import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
+from charseq.text.columns import Columns, find_columns
 from charseq.text.read import BYTE_ORDER_MARK, file_bytes
 from charseq.text.symbols import normalized, split_symbols, split_tags
 from charseq.text.utf8 import GZIP, not_utf8
 
 LISTED = 10  # mistakes that an error lists
-LONGEST_NAME = 80  # characters of a column's name that an error may show
-MOST_NAMES = 20  # names that it lists
+LONGEST_REASON = 80  # characters of what a library says of an archive
 
 Reason = Literal[
     "empty line",
@@ -137,7 +134,10 @@ def read_rows(path: Path, data: PairDataConfig, mistakes: Mistakes) -> Rows:
             f"{name}:1: there is no tab between a source and a target, in this line or any other; "
             "take a file of pairs, or put a tab between the two in each line"
         )
-    columns = _find_columns(lines[0], data, name)
+    columns = find_columns(lines[0].split("\t"), data)
+    if isinstance(columns, list):
+        wrong = (f"{name}:1: data.{setting}: {why}" for setting, why in columns)
+        raise CharseqError("\n".join(wrong))
     rows = Rows(name, [], [], [], [], sha256)
     line_of: dict[Pair, int] = {}
     for number, pair in _checked(lines, columns, data, name, mistakes):
@@ -158,90 +158,8 @@ def read_rows(path: Path, data: PairDataConfig, mistakes: Mistakes) -> Rows:
     return rows
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Where in a line, counted from 0, each cell stands."""
-
-    source: int
-    target: int
-    features: int | None
-    further: bool
-    header: bool  # the first line names the columns
-
-    @property
-    def places(self) -> dict[str, int]:
-        """Each column by the setting that chooses it."""
-        places = {"source_column": self.source, "target_column": self.target}
-        return places if self.features is None else {**places, "features_column": self.features}
-
-    @cached_property
-    def needed(self) -> int:
-        """How many cells a line has at least."""
-        return max(self.places.values()) + 1
-
-    def unread(self, line: str) -> list[str]:
-        """The cells that no setting chooses."""
-        places = self.places.values()
-        cells = enumerate(line.split("\t"))
-        return [] if self.further else [cell for place, cell in cells if place not in places]
-
-    def answers(self, cells: list[str]) -> list[str]:
-        """The cell of the target, and those behind it that hold further ones."""
-        if not self.further:
-            return [cells[self.target]]
-        taken = (self.source, self.features)
-        behind = range(self.target + 1, len(cells))
-        others = [cells[place] for place in behind if cells[place] and place not in taken]
-        return [cells[self.target], *others]
-
-
-def has_header(data: PairDataConfig) -> bool:
-    """Whether the first line names the columns: where a setting calls one by its name."""
-    columns = (data.source_column, data.target_column, data.features_column)
-    return any(isinstance(column, str) for column in columns)
-
-
-def _find_columns(first: str, data: PairDataConfig, name: str) -> _Columns:
-    """The columns that the settings mean; a file whose columns have names begins with a header."""
-    chosen = {
-        setting: column
-        for setting in ("source_column", "target_column", "features_column")
-        if (column := getattr(data, setting)) is not None
-    }
-    header = first.split("\t")
-    places = {
-        setting: column - 1 if isinstance(column, int) else _named(column, setting, header, name)
-        for setting, column in chosen.items()
-    }
-    for one, other in combinations(places, 2):
-        if places[one] == places[other]:
-            why = f"data.{one} and data.{other} are the same column, {places[one] + 1}"
-            raise CharseqError(f"{name}:1: {why}; choose two")
-    return _Columns(
-        places["source_column"],
-        places["target_column"],
-        places.get("features_column"),
-        data.further_targets,
-        has_header(data),
-    )
-
-
-def _named(column: str, setting: str, header: Sequence[str], name: str) -> int:
-    if header.count(column) == 1:
-        return header.index(column)
-    if column in header:
-        why = "several columns have that name; choose one by its number"
-    else:
-        names = [cell for cell in header if len(cell) <= LONGEST_NAME][:MOST_NAMES]
-        near = difflib.get_close_matches(column, names, n=1)
-        hint = f"; did you mean '{escape(near[0])}'?" if near else ""
-        listed = ", ".join(f"'{escape(cell)}'" for cell in names)
-        why = f"the columns of this first line are {listed}{hint}"
-    raise CharseqError(f"{name}:1: data.{setting} '{escape(column)}': {why}")
-
-
 def _checked(
-    lines: Sequence[str], columns: _Columns, data: PairDataConfig, name: str, mistakes: Mistakes
+    lines: Sequence[str], columns: Columns, data: PairDataConfig, name: str, mistakes: Mistakes
 ) -> Iterator[tuple[int, Pair]]:
     """Each line's number and its pairs, all but the wrong ones."""
     for number in range(2 if columns.header else 1, len(lines) + 1):
@@ -265,7 +183,7 @@ def _checked(
                 mistakes.add(*wrong, f"{name}:{number}")
 
 
-def _too_few(cells: list[str], columns: _Columns) -> tuple[Reason, str]:
+def _too_few(cells: list[str], columns: Columns) -> tuple[Reason, str]:
     if cells == [""]:
         return "empty line", "the line is empty"
     if len(cells) == 1:
@@ -316,7 +234,7 @@ def _unpack(data: bytes, name: str) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        why = escape(str(error))[:LONGEST_NAME]
+        why = escape(str(error))[:LONGEST_REASON]
         raise CharseqError(
             f"{name}: is a damaged gzip archive ({why}); fetch or make it again"
         ) from None

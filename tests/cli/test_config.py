@@ -124,14 +124,17 @@ def test_check_wants_the_pairs_to_be_there_with_the_columns_that_are_named(file:
     assert caught.value.problems == [
         "--set data.features_column=3: data.features_column: train.tsv: there is no column 3: "
         "the first lines have 2",
-        "pairs.yaml:6:18: data.source_column: valid.tsv: no column is called 'word': line 1 has "
-        "'words'; did you mean 'words'?",
+        "pairs.yaml:6:18: data.source_column: valid.tsv: no column is called 'word': the first "
+        "line has 'words'; did you mean 'words'?",
         # The file of settings does not name it: this is the line of its section.
         "pairs.yaml:2:1: data.target_column: valid.tsv: there is no column 2: no line has a tab",
         "--set data.features_column=3: data.features_column: valid.tsv: there is no column 3: "
         "no line has a tab",
     ]
     Path("valid.tsv").write_text("pron\tword\na\tb\n")
+    with pytest.raises(ConfigError, match=r"is column 2, as data\.source_column is; choose two$"):
+        run("check", "pairs.yaml")
+    Path("valid.tsv").write_text("id\tpron\tword\n1\tb\ta\n")
     assert run("check", "pairs.yaml") == "pairs.yaml is valid\n"
 
 

@@ -280,12 +280,12 @@ def test_columns_that_a_file_lacks() -> None:
     assert lacking() == {}
     assert lacking(source_column="word", target_column=2) == {}
     assert lacking(source_column="Word", features_column=4) == {
-        "source_column": "no column is called 'Word': line 1 has 'word', 'pron', 'pron'; did you "
-        "mean 'word'?",
+        "source_column": "no column is called 'Word': the first line has 'word', 'pron', 'pron'; "
+        "did you mean 'word'?",
         "features_column": "there is no column 4: the first lines have 3",
     }
     assert lacking(target_column="pron") == {
-        "target_column": "several columns are called 'pron': line 1 has 'word', 'pron', 'pron'"
+        "target_column": "several columns are called 'pron'; choose one by its number"
     }
 
 

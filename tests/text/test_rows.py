@@ -112,10 +112,10 @@ def test_a_column_that_the_header_lacks(tsv: Path) -> None:
     with pytest.raises(CharseqError) as caught:
         read(tsv, content, source_column="words", target_column=3)
     assert str(caught.value) == (
-        f"{tsv}:1: data.source_column 'words': the columns of this first line are 'id', 'word', "
-        "'pro\\x1bn'; did you mean 'word'?"
+        f"{tsv}:1: data.source_column: no column is called 'words': the first line has 'id', "
+        "'word', 'pro\\x1bn'; did you mean 'word'?"
     )
-    with pytest.raises(CharseqError, match=r"data\.features_column 'XYZ': .*'pro\\x1bn'$"):
+    with pytest.raises(CharseqError, match=r"data\.features_column: .*'XYZ': .*'pro\\x1bn'$"):
         read(tsv, content, features_column="XYZ")
 
 
@@ -127,15 +127,21 @@ def test_a_header_that_goes_on_and_on_is_not_all_shown(tsv: Path) -> None:
 
 
 def test_a_name_that_two_columns_have(tsv: Path) -> None:
-    with pytest.raises(CharseqError, match=r"several columns have that name; choose one by its nu"):
+    with pytest.raises(CharseqError, match=r"several columns are called 'a'; choose one by its n"):
         read(tsv, "a\tb\ta\n", source_column="a")
 
 
 def test_two_settings_for_one_column(tsv: Path) -> None:
     with pytest.raises(CharseqError) as caught:
         read(tsv, "a\tb\n", source_column="b")
-    why = "data.source_column and data.target_column are the same column, 2; choose two"
+    why = "data.target_column: is column 2, as data.source_column is; choose two"
     assert str(caught.value) == f"{tsv}:1: {why}"
+    with pytest.raises(CharseqError) as caught:
+        read(tsv, "a\tb\n", source_column="x", target_column="y")
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == [
+        "data.source_column",
+        "data.target_column",
+    ]
 
 
 def test_further_targets_are_further_rows(tsv: Path) -> None:
