@@ -106,9 +106,9 @@ def _settings(config: Path | None, overrides: list[str], folder: Path) -> "Confi
 
 def _show_here(console: "Console", here: "Here") -> None:
     _show_machine(console, here)
-    from rich.table import Table
+    from charseq.cli.console import plain_table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     table.add_column("backend", no_wrap=True)
     table.add_column("runs here", no_wrap=True)
     table.add_column("")
@@ -176,9 +176,9 @@ def _show_speeds(console: "Console", speeds: "Speeds") -> None:
 def _show_table(
     console: "Console", what: str, unit: str, first: str, speeds: Mapping[str, "Speed"]
 ) -> None:
-    from rich.table import Table
+    from charseq.cli.console import plain_table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     table.add_column(what, no_wrap=True)
     for name in (f"{unit}/s", f"to {first}"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -20,13 +21,23 @@ if TYPE_CHECKING:
 NEW_SHOWN = 40  # symbols that a fine-tuning adds, at the most
 
 
-def show_facts(console: Console, facts: Mapping[str, str | None]) -> None:
+def show_facts(console: Console, facts: Mapping[str, str | None], indent: str = "") -> None:
     """A line a fact, its name dim before it; None is left out. Text of files comes escaped."""
     grid = Table.grid(padding=(0, 2))
     for name, fact in facts.items():
         if fact is not None:
-            grid.add_row(Text(name, style="dim"), Text(fact, overflow="fold"))
+            grid.add_row(Text(indent + name, style="dim"), Text(fact, overflow="fold"))
     console.print(grid)
+
+
+def plain_table(between: int = 2) -> Table:
+    """A table without lines, so many spaces between its columns."""
+    return Table(box=None, pad_edge=False, padding=(0, between, 0, 0), header_style="dim")
+
+
+def of_step(checkpoint: Path, step: int | None) -> str:
+    """A checkpoint and the updates that its weights have seen, where it says so."""
+    return escape(str(checkpoint)) + ("" if step is None else f", step {step:,}")
 
 
 class TrainingDisplay:

@@ -123,13 +123,13 @@ def _show_datasets(found: Sequence[tuple["Dataset", Sequence[Path | None]]]) -> 
     from rich.console import Console
     from rich.filesize import decimal
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
+    from charseq.cli.console import plain_table
     from charseq.text.characters import escape
 
     console = Console(highlight=False, markup=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = plain_table(3)
     for heading in ("name", "files", "size", "licence", "cached"):
         table.add_column(heading, no_wrap=True)
     for dataset, paths in found:

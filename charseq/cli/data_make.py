@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charseq.cli.asides import progress_bar
 from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
 
@@ -195,9 +196,6 @@ def _make(
         words: of the command that makes the same again, but for ``--split`` and ``--out``: options
             by name, None for a bare word.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as ProgressBar
 
     from charseq.text.characters import escape
     from charseq.text.synthetic.write import (
@@ -209,20 +207,8 @@ def _make(
 
     shares = _shares(split)
     check_folder(out, force)  # before the work, not after it
-    console = Console(stderr=True)
-    with ProgressBar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("rows", total=None, visible=False)
-        drawn = rows(
-            lambda here, total: bar.update(task, completed=here, total=total, visible=True)
-        )
+    with progress_bar("rows", shown=True) as told:
+        drawn = rows(told)
     parts = split_rows(drawn, shares)
     command = _command({**words, "split": split, "out": out})
     write_folder(out, parts, about(), command, force=force)
@@ -242,24 +228,19 @@ def _make(
 
 def _shares(split: str) -> tuple[float, float, float]:
     from charseq.config.schema.section import split_mistakes
+    from charseq.text.characters import escape
 
     try:
         train, valid, test = (float(share) for share in split.split("/"))
     except ValueError:
         raise CharseqError(
-            f"--split: '{_shown(split)}' is not three shares of train/valid/test, as {SHARES}"
+            f"--split: '{escape(split)}' is not three shares of train/valid/test, as {SHARES}"
         ) from None
     if not all(0 <= share <= 1 for share in (train, valid, test)):  # nan is refused too
-        raise CharseqError(f"--split: '{_shown(split)}' has a share that is not from 0 to 1")
+        raise CharseqError(f"--split: '{escape(split)}' has a share that is not from 0 to 1")
     if mistakes := list(split_mistakes((train, valid, test))):
         raise CharseqError("; ".join(f"--{mistake}" for mistake in mistakes))
     return train, valid, test
-
-
-def _shown(text: str) -> str:
-    from charseq.text.characters import escape
-
-    return escape(text)
 
 
 def _command(words: dict[str, object]) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charseq.cli.stats_tables import how_long, show_counts, show_facts, some
+from charseq.cli.console import show_facts
+from charseq.cli.stats_tables import how_long, show_counts, some
 from charseq.cli.writing import print_json
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def _show_text(console: "Console", text: "TextStats") -> None:
             "byte-order mark": "yes, left out" if text.byte_order_mark else "no",
             "entropy": f"{text.entropy:.3f} bits per character, by the counts alone",
         },
+        "  ",
     )
     console.print(Text("\nCharacters by count", style="bold"))
     show_counts(console, text.counts)
@@ -129,4 +131,5 @@ def _show_training(console: "Console", training: "TrainingStats") -> None:
             "a step": f"{training.batch_size} streams × {training.seq_len} symbols",
             **how_long(training.steps_per_epoch, training.epochs),
         },
+        "  ",
     )

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from charseq.cli.stats_tables import bar, how_long, show_counts, show_facts, some
+from charseq.cli.console import show_facts
+from charseq.cli.stats_tables import bar, how_long, show_counts, some
 from charseq.text.characters import escape
 from charseq.text.symbols import TAG_SEPARATOR
 
@@ -28,7 +29,7 @@ def show_pairs(console: "Console", stats: "PairStats") -> None:
     _show_parts(console, stats.parts)
     if stats.skipped:
         heading("Left out")
-        show_facts(console, {reason: f"{n:,}" for reason, n in stats.skipped.items()})
+        show_facts(console, {reason: f"{n:,}" for reason, n in stats.skipped.items()}, "  ")
         for mistake in stats.mistakes[:SHOWN]:
             console.print(Text(f"  {escape(mistake)}", style="dim"), soft_wrap=True)
     if stats.overlaps:
@@ -38,7 +39,7 @@ def show_pairs(console: "Console", stats: "PairStats") -> None:
             for one in stats.overlaps
             if one.sources
         }
-        show_facts(console, shared or {"no source": ""})
+        show_facts(console, shared or {"no source": ""}, "  ")
     if stats.ambiguous:
         heading("Several right answers")
         for example in stats.ambiguous[:SHOWN]:
@@ -67,7 +68,7 @@ def show_pairs(console: "Console", stats: "PairStats") -> None:
                 console.print(Text(note, style="yellow"))
     heading("Rare")
     rare = {"source symbols": stats.rare_source, "target symbols": stats.rare_target}
-    show_facts(console, {name: some(counts) for name, counts in rare.items()})
+    show_facts(console, {name: some(counts) for name, counts in rare.items()}, "  ")
     if stats.training is not None:
         heading("Training")
         _show_training(console, stats.training)
@@ -75,9 +76,9 @@ def show_pairs(console: "Console", stats: "PairStats") -> None:
 
 def _show_parts(console: "Console", parts: "dict[str, PartStats]") -> None:
     """A row a part."""
-    from rich.table import Table
+    from charseq.cli.console import plain_table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     table.add_column("", style="dim")
     for name in ("pairs", "sources", "several answers", "unseen symbols"):
         table.add_column(name, justify="right")
@@ -135,4 +136,5 @@ def _show_training(console: "Console", training: "PairTrainingStats") -> None:
             **spliced,
             **how_long(training.steps_per_epoch, training.epochs),
         },
+        "  ",
     )

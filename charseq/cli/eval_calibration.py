@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charseq.cli.console import show_facts
+from charseq.cli.console import plain_table, show_facts
 from charseq.cli.options import refuse_options
 from charseq.cli.writing import whole_file
 
@@ -53,9 +53,8 @@ def show_calibration(console: "Console", found: "Calibration", unit: str) -> Non
 
     ``unit``: what the answers are called, in the plural.
     """
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for heading in ("confidence", unit, "mean", "right", "gap"):
         table.add_column(heading, justify="right", no_wrap=True)
     if console.width >= ROOM:

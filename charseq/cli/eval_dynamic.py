@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from charseq.cli import eval_options
 from charseq.cli.asides import progress_bar, show_note
-from charseq.cli.console import show_facts
+from charseq.cli.console import of_step, plain_table, show_facts
 from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
 from charseq.cli.options import refuse_options
 from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
-from charseq.text.characters import escape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -127,11 +126,10 @@ def _report(
         print_json(report)
         return
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False)
     unit = unit_of(trained)
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table = plain_table(3)
     table.add_column()
     for heading in ("static", "dynamic", "difference"):
         table.add_column(heading, justify="right")
@@ -144,12 +142,11 @@ def _report(
         table.add_row(name, format(one, form), format(other, form), format(other - one, "+" + form))
     console.print(table)
     console.print()
-    step = "" if trained.step is None else f", step {trained.step:,}"
     facts = {
         f"{unit}s scored": f"{static.characters:,}, stateful",
         "rule": f"{how.rule}, learning rate {how.learning_rate:g}, decay {how.decay:g}, segments"
         f" of {how.segment:,} {unit}s",
         "squared gradients": source and f"of {source}",
-        "checkpoint": f"{escape(str(trained.path))}{step}; its weights stay as they are",
+        "checkpoint": f"{of_step(trained.path, trained.step)}; its weights stay as they are",
     }
     show_facts(console, facts)

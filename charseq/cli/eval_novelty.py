@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from charseq.cli.asides import progress_bar
-from charseq.cli.console import show_facts
+from charseq.cli.console import of_step, plain_table, show_facts
 from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
 from charseq.cli.options import refuse_options
 from charseq.cli.writing import print_json
@@ -130,21 +130,21 @@ def _report(
 
     console = Console(highlight=False)
     _show(console, found, unit_of(trained, "s"), trained.config.data.text)
-    step = "" if trained.step is None else f", step {trained.step:,}"
+    held_out = escape(other) if "held out" in found else "none: the run has no validation text"
     facts = {
         "sampled": f"temperature {temperature:g}, seed {seed}",
-        "held out": other if "held out" in found else "none: the run has no validation text",
-        "training text": f"{trained.config.data.text}, {training:,} {unit_of(trained, 's')}",
-        "checkpoint": f"{trained.path}{step}",
+        "held out": held_out,
+        "training text": f"{escape(trained.config.data.text)}, {training:,}"
+        f" {unit_of(trained, 's')}",
+        "checkpoint": of_step(trained.path, trained.step),
     }
-    show_facts(console, {name: escape(fact) for name, fact in facts.items()})
+    show_facts(console, facts)
 
 
 def _show(console: "Console", found: "Mapping[str, Novelty]", unit: str, name: str) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table = plain_table(3)
     table.add_column(f"{unit} in copied runs of")
     for heading in found:
         table.add_column(heading, justify="right")

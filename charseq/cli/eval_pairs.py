@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli.asides import MANY, progress_bar, show_note
-from charseq.cli.console import show_facts
+from charseq.cli.console import of_step, plain_table, show_facts
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.eval_errors import show_errors, worst
 from charseq.cli.reading import STANDARD_INPUT
@@ -266,7 +266,6 @@ def _facts(
     unseen_source, unseen_target = _unseen(trained, judged)
     beam, penalty = _decoding(trained, request)
     right = sum(one.right for one in judged)
-    step = "" if trained.step is None else f", step {trained.step:,}"
     data = f"{request.split or 'valid'} pairs of the run" if request.data is None else request.data
     facts = {
         "accuracy": f"{score.accuracy:.2%}, {right:,} of {score.pairs:,} sources",
@@ -276,7 +275,7 @@ def _facts(
         "unseen symbols": f"{unseen_source:,} in sources, {unseen_target:,} in answers",
         "search": f"beam {beam}" + (f", length penalty {penalty:g}" if penalty else ""),
         "data": escape(data) + ("" if score.pairs == available else f", {available:,} sources"),
-        "checkpoint": f"{escape(str(trained.paths[0]))}{step}",
+        "checkpoint": of_step(trained.paths[0], trained.step),
     }
     if trained.paths[1:]:
         facts["ensemble with"] = "\n".join(escape(str(path)) for path in trained.paths[1:])
@@ -284,12 +283,11 @@ def _facts(
 
 
 def _show_groups(console: "Console", judged: Sequence["Judged"], by: "By") -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from charseq.inference.pairs import breakdown
 
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table = plain_table(3)
     heading = {"length": "symbols", "tag": "tag", "bundle": "tags"}[by]
     table.add_column(heading, overflow="fold")
     for heading in ("sources", "accuracy", "SER"):

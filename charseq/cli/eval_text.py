@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from charseq.cli.asides import progress_bar
-from charseq.cli.console import show_facts
+from charseq.cli.console import of_step, show_facts
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.reading import STANDARD_INPUT, read_text
 from charseq.cli.writing import print_json
@@ -180,10 +180,8 @@ def _as_json(
 def _show_score(
     console: "Console", trained: "TrainedLanguageModel", score: "Score", window: int | None
 ) -> None:
-    from charseq.text.characters import escape
 
     unit = unit_of(trained)
-    step = "" if trained.step is None else f", step {trained.step:,}"
     facts = {
         f"nats per {unit}": f"{score.nats:.4f}",
         f"bits per {unit}": f"{score.bpc:.4f}",
@@ -191,7 +189,7 @@ def _show_score(
         "accuracy": f"{score.accuracy:.2%}",
         f"{unit}s scored": f"{score.characters:,}",
         "convention": "stateful" if window is None else f"windows of {window:,} {unit}s",
-        "checkpoint": f"{escape(str(trained.path))}{step}",
+        "checkpoint": of_step(trained.path, trained.step),
     }
     show_facts(console, facts)
 

@@ -12,7 +12,7 @@ from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from rich.console import Console
 
@@ -165,12 +165,13 @@ def _of_mine(write: Path | None, mine: Path | None, **sizes: int) -> "tuple[Repo
 
 
 def _show(console: "Console", report: "Report") -> None:
-    from rich.table import Table
     from rich.text import Text
+
+    from charseq.cli.console import plain_table, show_facts
 
     exact = all(row.numeric_error is not None for row in report.rows)
     against = "vs autograd" if exact else "error" if report.backend == "yours" else "vs float64"
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("parameter", no_wrap=True)
     table.add_column("gate", no_wrap=True)
     table.add_column("|gradient|", justify="right", no_wrap=True)
@@ -198,21 +199,12 @@ def _show(console: "Console", report: "Report") -> None:
         count = f"{len(report.wrong)} of {len(report.rows)} gradients are wrong {whose}"
         console.print(f"\nFAILED: {count}", style="bold red")
         right = _names(row for row in report.rows if row.passed)
-        _show_facts(console, {"wrong": _names(report.wrong), "right": right})
+        show_facts(console, {"wrong": _names(report.wrong), "right": right}, "  ")
     if report.fault:
         fault = report.fault
         console.print(f"\n{fault.name}", style="bold")
-        _show_facts(console, {"wrong": fault.listing, "right": fault.right, "mend": fault.mend})
-
-
-def _show_facts(console: "Console", facts: "Mapping[str, str]") -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2))
-    for name, fact in facts.items():
-        grid.add_row(f"  {name}", Text(fact))  # a long fact folds beside its name
-    console.print(grid)
+        facts = {"wrong": fault.listing, "right": fault.right, "mend": fault.mend}
+        show_facts(console, facts, "  ")
 
 
 def _names(rows: "Iterable[Row]") -> str:

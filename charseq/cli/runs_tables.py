@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli.asides import show_note
-from charseq.cli.console import clock
+from charseq.cli.console import clock, plain_table
 from charseq.cli.writing import whole_file
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def screen() -> "Console":
 
 def table(*headings: str, words: Sequence[str]) -> "Table":
     """A table without lines: columns of ``words`` may be folded, those of numbers may not."""
-    from rich.table import Table
-
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    made = plain_table()
     for heading in headings:
         if heading in words:
             made.add_column(heading, overflow="fold")

@@ -11,23 +11,14 @@ LISTED = 12  # of the rare ones
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def show_facts(console: "Console", facts: Mapping[str, str]) -> None:
-    """A line each, the names in a column of their own."""
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2))
-    for name, fact in facts.items():
-        grid.add_row(Text(f"  {name}", style="dim"), Text(fact))
-    console.print(grid)
-
-
 def how_long(steps_per_epoch: int, epochs: float | None) -> dict[str, str]:
     """Facts of a training; without ``epochs`` the clock ends it."""
     long = "" if epochs is None else f"{epochs:,.0f}" if epochs >= 100 else f"{epochs:.3g}"
     return {
         "an epoch": f"{steps_per_epoch:,} step{'s' * (steps_per_epoch != 1)}",
-        "the training": f"at most {long} epochs" if long else "ends by the clock",
+        "the training": f"at most {long} epoch{'s' * (long != '1')}"
+        if long
+        else "ends by the clock",
     }
 
 
