@@ -14,6 +14,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 def how_long(steps_per_epoch: int, epochs: float | None) -> dict[str, str]:
     """Facts of a training; without ``epochs`` the clock ends it."""
     long = "" if epochs is None else f"{epochs:,.0f}" if epochs >= 100 else f"{epochs:.3g}"
+    plural = "s" * (long != "1")
     return {
         "an epoch": f"{steps_per_epoch:,} step{'s' * (steps_per_epoch != 1)}",
         "the training": f"at most {long} epoch{'s' * (long != '1')}"

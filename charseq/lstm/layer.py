@@ -185,7 +185,7 @@ class LSTM(nn.Module):
         c_n: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer > 0:
-                x = drop(x, self.dropout, training=self.training, locked=self.locked_dropout)
+                x = self.drop(x)
             outputs = []
             for suffix in self._suffixes:
                 row = len(h_n)
@@ -214,6 +214,10 @@ class LSTM(nn.Module):
         if self.training and self.zoneout:
             return kept(c.expand(steps, *c.shape), self.zoneout)
         return 1.0 - self.zoneout
+
+    def drop(self, x: Tensor) -> Tensor:
+        """In training, dropout of outputs (T, B, H): between layers, and of the last one's."""
+        return drop(x, self.dropout, training=self.training, locked=self.locked_dropout)
 
     def drop_input(self, x: Tensor, weights: list[Weights]) -> tuple[Tensor, list[Weights]]:
         """Input dropout, in training: ``x`` and the weights with which it is to be read.

@@ -22,7 +22,7 @@ from charseq.lstm.dropout import drop
 from charseq.lstm.layer import LSTM
 from charseq.models.attention import Attention, Memory
 from charseq.models.decoder_state import DecoderState, by_row, by_source
-from charseq.models.encoder import make_embedding
+from charseq.models.embedding import embed, make_embedding
 from charseq.models.input_feeding import fed_step, split_feed
 from charseq.models.pointer import Pointer
 
@@ -79,7 +79,7 @@ class Decoder(nn.Module):
 
         ``state``: h and c before the first step, (L, B, H). With a pointer, log P.
         """
-        x = self._read(inputs)
+        x = embed(self.embedding, inputs)
         if self.input_feeding:
             seen = self._feed(x, memory, state)
         else:
@@ -93,7 +93,7 @@ class Decoder(nn.Module):
         With a pointer the logits are log P. For decoding, in evaluation mode: what training keeps
         for all steps of a call, a step by itself cannot keep.
         """
-        x = self._read(ids)
+        x = embed(self.embedding, ids)
         if state.feed is None:
             _, (h, c), _ = self.lstm.step(x, (state.h, state.c))
         else:
@@ -119,10 +119,6 @@ class Decoder(nn.Module):
             None if seen.covered is None else by_row(seen.covered),
         )
         return by_row(self._write(seen, by_source(x, sources), state.memory)), after
-
-    def _read(self, ids: Tensor) -> Tensor:
-        """What the LSTM reads: ids of one-hot vectors as they are, or their embeddings."""
-        return ids if self.embedding is None else self.embedding(ids)
 
     def _look(self, h: Tensor, memory: Memory | None, covered: Tensor | None = None) -> _Seen:
         """Attention with h (T, B, H) as the queries, and h~; ``covered`` as in ``Attention``."""
@@ -182,9 +178,7 @@ class Decoder(nn.Module):
 
     def _write(self, seen: _Seen, x: Tensor, memory: Memory | None) -> Tensor:
         """Logits (T, B, V), or with a pointer log P. ``x``: what the steps have read."""
-        lstm = self.lstm
-        top = drop(seen.top, lstm.dropout, training=self.training, locked=lstm.locked_dropout)
-        logits: Tensor = self.output(top)
+        logits: Tensor = self.output(self.lstm.drop(seen.top))
         if self.pointer is None or memory is None:
             return logits
         mixed: Tensor = self.pointer(logits, seen.context_h, x, seen.scores, memory.copies)

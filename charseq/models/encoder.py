@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from charseq.errors import CharseqError
 from charseq.lstm.cell import State
-from charseq.lstm.dropout import drop
 from charseq.lstm.layer import LSTM
+from charseq.models.embedding import embed, make_embedding
 
 
 class Encoder(nn.Module):
@@ -48,10 +48,8 @@ class Encoder(nn.Module):
 
         Returns the outputs (S, B, H), zero in padding, and the decoder's first h and c (L, B, H).
         """
-        x = source if self.embedding is None else self.embedding(source)
-        output, (h_n, c_n) = self.lstm(x, None, lengths)
-        lstm = self.lstm
-        output = drop(output, lstm.dropout, training=self.training, locked=lstm.locked_dropout)
+        output, (h_n, c_n) = self.lstm(embed(self.embedding, source), None, lengths)
+        output = self.lstm.drop(output)
         h = [layer(h) for layer, h in zip(self.bridge_h, self._join(h_n), strict=True)]
         c = [layer(c) for layer, c in zip(self.bridge_c, self._join(c_n), strict=True)]
         return output, (torch.stack(h).tanh(), torch.stack(c))
@@ -68,8 +66,3 @@ def bridge(hidden_size: int, num_layers: int) -> nn.ModuleList:
     for layer in layers:
         nn.init.zeros_(layer.bias)
     return nn.ModuleList(layers)
-
-
-def make_embedding(symbols: int, size: int | None) -> nn.Embedding | None:
-    """Learnt vectors for ids; None for one-hot vectors, which need no weights and no products."""
-    return None if size is None else nn.Embedding(symbols, size)

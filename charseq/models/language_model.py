@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from charseq.lstm.cell import State
 from charseq.lstm.cross_entropy import linear_cross_entropy
-from charseq.lstm.dropout import drop
 from charseq.lstm.layer import LSTM
+from charseq.models.embedding import embed, make_embedding
 from charseq.text.corpus import Batch
 
 PIECE = 4096  # steps of a prompt read at once: the memory does not grow with the prompt
@@ -34,9 +34,7 @@ class LanguageModel(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
-        self.embedding = (
-            None if embedding_size is None else nn.Embedding(vocab_size, embedding_size)
-        )
+        self.embedding = make_embedding(vocab_size, embedding_size)
         self.lstm = LSTM(
             embedding_size or vocab_size,
             hidden_size,
@@ -94,18 +92,17 @@ class LanguageModel(nn.Module):
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """See ``SequenceModel.step``."""
-        h, state, _ = self.lstm.step(self.embed(ids), state)
+        h, state, _ = self.lstm.step(embed(self.embedding, ids), state)
         return self.output(h), state
 
     def read(self, ids: Tensor, state: State | None) -> tuple[Tensor, State]:
         """The outputs (T, B, H) of the last layer for ``ids`` (T, B), and the state after them."""
-        output: tuple[Tensor, State] = self.lstm(self.embed(ids), state)
+        output: tuple[Tensor, State] = self.lstm(embed(self.embedding, ids), state)
         return output
 
     def _read_and_drop(self, ids: Tensor, state: State | None) -> tuple[Tensor, State]:
         h, state = self.read(ids, state)
-        p, locked = self.lstm.dropout, self.lstm.locked_dropout
-        return drop(h, p, training=self.training, locked=locked), state
+        return self.lstm.drop(h), state
 
     def _cross_entropy(self, h: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
         """The sum over outputs (N, H) of the last layer, in nats."""
@@ -118,7 +115,3 @@ class LanguageModel(nn.Module):
         return nn.functional.cross_entropy(
             self.output(h), targets, reduction="sum", label_smoothing=label_smoothing
         )
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """What the LSTM reads: ids of one-hot vectors as they are, or their embeddings."""
-        return ids if self.embedding is None else self.embedding(ids)

@@ -29,11 +29,11 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from charseq.lstm.cell import State, project
-from charseq.lstm.dropout import drop
 from charseq.lstm.layer import LSTM
 from charseq.models.attention import Memory
 from charseq.models.decoder import Decoder
 from charseq.models.decoder_state import DecoderState, by_row, by_source
+from charseq.models.embedding import embed
 from charseq.models.pointer import Pointer
 
 FARTHEST = 4
@@ -70,7 +70,7 @@ class MonotonicDecoder(Decoder):
     def forward(self, inputs: Tensor, memory: Memory | None, state: State) -> Tensor:
         """Teacher forcing, as ``Decoder.forward``: log P (T, B, V)."""
         assert memory is not None  # noqa: S101  Seq2Seq makes one
-        x = self._read(inputs)
+        x = embed(self.embedding, inputs)
         h, _ = self.lstm(x, state)
         log_p = self._log_p(h, x, memory)
         places = log_p.shape[2]
@@ -90,7 +90,7 @@ class MonotonicDecoder(Decoder):
         memory = state.memory
         assert memory is not None  # noqa: S101
         sources = len(memory.values)
-        x = self._read(ids)
+        x = embed(self.embedding, ids)
         _, (h, c), _ = self.lstm.step(x, (state.h, state.c))
         top = by_source(h[-1], sources)  # (T, B, H)
         if state.joint is None:
@@ -121,9 +121,7 @@ class MonotonicDecoder(Decoder):
         of_place, of_step = self.combine.weight.chunk(2, dim=1)
         sums = (memory.values @ of_place.t()) + (h @ of_step.t())[:, :, None]
         top = 2 * (2 * sums).sigmoid() - 1  # tanh; on a CPU torch's sigmoid is much the faster
-        lstm = self.lstm
-        top = drop(top, lstm.dropout, training=self.training, locked=lstm.locked_dropout)
-        log_p: Tensor = self.output(top).log_softmax(-1)
+        log_p: Tensor = self.output(self.lstm.drop(top)).log_softmax(-1)
         if self.pointer is None or memory.copies is None:
             return log_p
         units = h.shape[-1]

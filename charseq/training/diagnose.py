@@ -10,6 +10,7 @@ from torch import Tensor
 from charseq.config.schema.shared import TrainConfig
 from charseq.lstm.cell import Gates, State
 from charseq.models.build import Model
+from charseq.models.embedding import embed
 from charseq.models.language_model import LanguageModel
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.corpus import Batch
@@ -95,7 +96,7 @@ def _text_values(model: LanguageModel, batch: Batch, state: State | None) -> Nam
     else:
         yield "the carried state h_0", state[0]
         yield "the carried state c_0", state[1]
-    for t, x_t in enumerate(model.embed(inputs)):
+    for t, x_t in enumerate(embed(model.embedding, inputs)):
         output, state, layers = model.lstm.step(x_t, state)
         for layer, gates in enumerate(layers):
             for name, value in gates._asdict().items():
@@ -127,6 +128,6 @@ def _pair_values(model: Seq2Seq, batch: PairBatch) -> Named:
 def _encoder_values(model: Seq2Seq, source: Tensor, lengths: Tensor) -> Named:
     """The outputs of the encoder's last layer, by source step; zeros in padding."""
     encoder = model.encoder
-    x = source if encoder.embedding is None else encoder.embedding(source)
+    x = embed(encoder.embedding, source)
     for t, output in enumerate(encoder.lstm(x, None, lengths)[0]):
         yield f"the encoder's output at source step {t}", output
