@@ -17,9 +17,7 @@ def how_long(steps_per_epoch: int, epochs: float | None) -> dict[str, str]:
     plural = "s" * (long != "1")
     return {
         "an epoch": f"{steps_per_epoch:,} step{'s' * (steps_per_epoch != 1)}",
-        "the training": f"at most {long} epoch{'s' * (long != '1')}"
-        if long
-        else "ends by the clock",
+        "the training": f"at most {long} epoch{plural}" if long else "ends by the clock",
     }
 
 
