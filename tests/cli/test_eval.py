@@ -6,78 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
-import typer
+from evaluating import TEXT, app, load_text, make_checkpoint, refused, run
 from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
 import charseq.cli.eval_text as command
-from charseq.cli.eval import evaluate
-from charseq.config import config_from_json, dump_config
-from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.inference.calibration import BINS
 from charseq.inference.dynamic import DECAY, LEARNING_RATES, SEGMENT
-from charseq.inference.load import load
 from charseq.inference.novelty import CHARACTERS
-from charseq.inference.trained_lm import TrainedLanguageModel
-from charseq.models.build import build_model
-from charseq.models.checkpoint import Checkpoint, write_checkpoint
-from charseq.models.checkpoint_file import WEIGHTS
-from charseq.text.vocab import Vocab
 
-app = typer.Typer()
-app.command()(evaluate)
-TEXT = "the cat sat on the mat\n" * 40
-
-
-def make_checkpoint(folder: Path, vocabulary: str = "char") -> str:
-    """A model with random weights; its text is 80 % training, 20 % validation."""
-    (folder / "text.txt").write_text(TEXT, newline="")
-    settings = {
-        "data": {
-            "text": str(folder / "text.txt"),
-            "split": [0.8, 0.2, 0.0],
-            "vocabulary": vocabulary,
-        },
-        "model": {"hidden_size": 8},
-    }
-    config = config_from_json(settings, where="a test")
-    assert isinstance(config, LMConfig)
-    vocab = Vocab.from_counts(dict.fromkeys(TEXT, 1), kind=config.data.vocabulary)
-    torch.manual_seed(0)
-    parameters = build_model(config, vocab).named_parameters()
-    tensors = {WEIGHTS + name: parameter * 4 for name, parameter in parameters}
-    extra = {"progress": {"step": 1500}}
-    write_checkpoint(folder / "best.safetensors", Checkpoint(config, vocab, tensors, extra))
-    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-    return str(folder)
-
-
-@pytest.fixture
-def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
-    return make_checkpoint(tmp_path)
-
-
-def load_text(run: str) -> TrainedLanguageModel:
-    trained = load(run)
-    assert isinstance(trained, TrainedLanguageModel)
-    return trained
-
-
-def run(*arguments: str, given: str | None = None) -> str:
-    result = CliRunner().invoke(app, list(arguments), input=given, catch_exceptions=False)
-    assert result.exit_code == 0, result.stderr
-    assert result.stderr == ""
-    return result.stdout
-
-
-def refused(*arguments: str) -> str:
-    with pytest.raises(CharseqError) as caught:
-        CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-    return str(caught.value)
+pytest_plugins = ["text_models"]
 
 
 def test_the_validation_text_is_scored_with_its_state_carried_through(run_folder: str) -> None:

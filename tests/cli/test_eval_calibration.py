@@ -6,10 +6,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from evaluating import make_checkpoint, predictions, refused, run
 from pair_runs import train_reversal
 from rich.console import Console
-from test_eval import make_checkpoint, refused, run
-from test_eval_pairs import predictions
 
 from charseq.cli.eval_calibration import show_calibration
 from charseq.inference.calibration import calibration

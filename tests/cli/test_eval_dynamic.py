@@ -5,22 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
-from test_eval import load_text, make_checkpoint, refused, run
+from evaluating import app, load_text, refused, run
 from typer.testing import CliRunner
 
-from charseq.cli.eval import evaluate
 from charseq.inference.dynamic import Dynamics, evaluate_dynamic, mean_square_gradients
 from charseq.text.corpus import load_corpus
 
-app = typer.Typer()
-app.command()(evaluate)
-
-
-@pytest.fixture
-def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
-    return make_checkpoint(tmp_path)
+pytest_plugins = ["text_models"]
 
 
 def test_both_values_beside_each_other_and_nothing_written(run_folder: str) -> None:

@@ -5,17 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+from evaluating import TEXT, load_text, refused, run
 from rich.console import Console
-from test_eval import TEXT, load_text, make_checkpoint, refused, run
 
 import charseq.cli.eval_novelty as command
 from charseq.inference.novelty import LongestCopy, Novelty
 
-
-@pytest.fixture
-def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("CHARSEQ_CACHE_DIR", str(tmp_path / "cache"))
-    return make_checkpoint(tmp_path)
+pytest_plugins = ["text_models"]
 
 
 def test_what_is_sampled_is_compared_with_held_out_text(

@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-import typer
+from evaluating import app, refused
 from pair_runs import PHONES, make_run, train_reversal
 from typer.testing import CliRunner
 
-from charseq.cli.eval import evaluate
 from charseq.config import config_from_json
 from charseq.errors import CharseqError
 from charseq.inference.load import load_language_model, load_seq2seq
@@ -19,9 +18,6 @@ from charseq.models.checkpoint import Checkpoint, write_checkpoint
 from charseq.models.checkpoint_file import WEIGHTS
 from charseq.text.vocab import Vocab
 
-app = typer.Typer()
-app.command()(evaluate)
-
 
 def run(*arguments: str) -> dict[str, object]:
     result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
@@ -29,12 +25,6 @@ def run(*arguments: str) -> dict[str, object]:
     found = json.loads(result.stdout)
     assert isinstance(found, dict)
     return found
-
-
-def refused(*arguments: str) -> str:
-    with pytest.raises(CharseqError) as caught:
-        CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-    return str(caught.value)
 
 
 @pytest.fixture(scope="module")

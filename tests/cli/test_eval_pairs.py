@@ -6,22 +6,17 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
+from evaluating import app, predictions, refused, run
 from pair_runs import PHONES, make_run, reversals, train_reversal
 from rich.console import Console
 from typer.testing import CliRunner
 
-from charseq.cli.eval import evaluate
 from charseq.cli.eval_errors import show_errors
 from charseq.config.schema.seq2seq import PairDataConfig
-from charseq.errors import CharseqError
 from charseq.inference.load import load
 from charseq.inference.pairs import Judged
 from charseq.inference.trained_seq2seq import TrainedSeq2Seq
 from charseq.text.pairs import Example, read_pairs
-
-app = typer.Typer()
-app.command()(evaluate)
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +41,6 @@ def load_pairs(run: str, *others: str) -> TrainedSeq2Seq:
     return trained
 
 
-def run(*arguments: str, columns: int = 80) -> str:
-    runner = CliRunner(env={"COLUMNS": str(columns)})
-    result = runner.invoke(app, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.stderr
-    assert result.stderr == ""
-    return result.stdout
-
-
-def refused(*arguments: str) -> str:
-    with pytest.raises(CharseqError) as caught:
-        CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-    return str(caught.value)
-
-
 def facts(shown: str) -> dict[str, str]:
     return dict(re.findall(r"^(\S.*?)  +(\S.*?) *$", shown, re.MULTILINE))
 
@@ -72,16 +53,6 @@ def distance(one: str, other: str) -> int:
         for j, right in enumerate(other, 1):
             before, row[j] = row[j], min(before + (left != right), row[j] + 1, row[j - 1] + 1)
     return row[-1]
-
-
-def predictions(file: Path) -> list[dict[str, str]]:
-    header, *lines = file.read_text(encoding="utf-8").splitlines()
-    names = header.split("\t")
-    rows = [line.split("\t") for line in lines]
-    return [
-        {**dict(zip(names, row, strict=False)), "all": "|".join(row[len(names) - 1 :])}
-        for row in rows
-    ]
 
 
 def test_the_rates_are_those_of_the_predictions(half: str, tmp_path: Path) -> None:
