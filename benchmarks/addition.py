@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from charseq.config import load_config
-from charseq.training.files import CONFIG, write_config
+from charseq.models.run_files import CONFIG
+from charseq.training.files import write_config
 from charseq.training.history import Evaluation, read_run
 from charseq.training.sweep import Ended, threads_a_job, train_all
 

@@ -75,8 +75,9 @@ def train_sweep(
     from charseq.cli.next_commands import command_line
     from charseq.cli.stopping import EXIT_CODES, stop_flag
     from charseq.config.grid import base_settings
+    from charseq.models.run_files import SWEEP
     from charseq.training.lock import hold
-    from charseq.training.sweep import SWEEP, Ended, folder_of, lay_out, threads_a_job, train_all
+    from charseq.training.sweep import Ended, folder_of, lay_out, threads_a_job, train_all
 
     if planned is None and not (folder / SWEEP).exists():
         raise CharseqError(f"{folder}: is not the folder of a sweep; name a configuration")

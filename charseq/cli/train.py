@@ -125,12 +125,14 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
     Raises:
         CharseqError: a folder is named that holds no run, or not in order to resume that run.
     """
+    from charseq.models.run_files import CONFIG, SWEEP
+
     if resume and not config.exists() and not config.suffix:
         raise CharseqError(f"{config}: there is no such run, and no such configuration")
     if not config.is_dir():
         return run or Path("runs") / config.stem, config
-    settings = config / "config.yaml"
-    if (config / "sweep.json").is_file():
+    settings = config / CONFIG
+    if (config / SWEEP).is_file():
         go_on = command_line("sweep", str(config))
         raise CharseqError(
             f"{config}: is the folder of a sweep; `{go_on}` goes on with it; or name one of its"

@@ -11,9 +11,9 @@ from typing import TypeVar
 from charseq.config import load_config
 from charseq.config.schema import LMConfig, Seq2SeqConfig
 from charseq.errors import CharseqError
+from charseq.models.run_files import CONFIG
 from charseq.text.characters import escape
 
-CONFIG = "config.yaml"
 TaskConfig = TypeVar("TaskConfig", LMConfig, Seq2SeqConfig)
 
 

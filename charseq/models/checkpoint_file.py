@@ -26,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from charseq.config import Config, config_from_json
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError, ConfigError
+from charseq.models.run_files import BEST, LAST, NEWEST
 from charseq.text.characters import escape
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.vocab import Vocab
@@ -132,17 +133,15 @@ def find_checkpoint(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    for name in ("best", "last", "previous"):
-        file = path / f"{name}.safetensors"
+    for name in (BEST, *NEWEST):
+        file = path / name
         if file.exists():
             return file
     # Runs beside each other, and those of a sweep; no deeper, as the folder may be anybody's home
-    depths = ("*/last.safetensors", "*/*/last.safetensors")
+    depths = (f"*/{LAST}", f"*/*/{LAST}")
     if below := sorted(str(file.parent) for depth in depths for file in path.glob(depth)):
         raise CheckpointError(f"{escape(str(path))}: is not one run; it holds {_some(below)}")
-    raise CheckpointError(
-        f"{path}: holds no checkpoint (best.safetensors or last.safetensors); is it a run folder?"
-    )
+    raise CheckpointError(f"{path}: holds no checkpoint ({BEST} or {LAST}); is it a run folder?")
 
 
 def step_of(extra: Mapping[str, Any]) -> int | None:
@@ -186,7 +185,7 @@ def _similar(path: Path) -> str:
         near = get_close_matches(path.parent.name, above, 1)
         meant = path.parent.with_name(near[0]) / path.name if near else None
         return f" (did you mean '{escape(str(meant))}'?)" if meant and meant.exists() else ""
-    runs = sorted(file.parent.name for file in path.parent.glob("*/last.safetensors"))
+    runs = sorted(file.parent.name for file in path.parent.glob(f"*/{LAST}"))
     files = [file.name for file in path.parent.glob("*.safetensors")]
     if near := get_close_matches(path.name, runs + files, 1):
         return f" (did you mean '{escape(str(path.with_name(near[0])))}'?)"

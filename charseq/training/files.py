@@ -4,8 +4,8 @@ from pathlib import Path
 
 from charseq.config import Config, dump_config
 from charseq.files import replacing
+from charseq.models.run_files import CONFIG
 
-CONFIG, LOG = "config.yaml", "metrics.jsonl"
 RELATIVE = "# Relative paths count from the folder in which charseq is started.\n"
 
 

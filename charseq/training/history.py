@@ -15,13 +15,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from charseq.config import Config, load_config
 from charseq.errors import CharseqError
 from charseq.models.checkpoint_file import CheckpointError, Header, read_header
-from charseq.training.files import CONFIG, LOG
+from charseq.models.run_files import BEST, CONFIG, LOG, NEWEST
 from charseq.training.limits import total_steps, why_over
 from charseq.training.lock import is_held
 
 State = Literal["running", "done", "stopped", "diverged", "not started", "unreadable"]
-CHECKPOINTS = ("last.safetensors", "previous.safetensors", "best.safetensors")
-NEWEST = CHECKPOINTS[:2]  # what resuming goes on from
+CHECKPOINTS = (*NEWEST, BEST)
 
 
 class _Line(BaseModel):

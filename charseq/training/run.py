@@ -23,7 +23,8 @@ from charseq.errors import CharseqError, SaveError
 from charseq.files import sync_folder
 from charseq.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from charseq.models.checkpoint_file import CheckpointError, step_of
-from charseq.training.files import CONFIG, LOG, replace_file, write_config
+from charseq.models.run_files import BEST, CONFIG, LAST, LOG, PREVIOUS
+from charseq.training.files import replace_file, write_config
 from charseq.training.lock import hold
 from charseq.training.state import Progress
 
@@ -34,9 +35,9 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / CONFIG
-        self.last = path / "last.safetensors"
-        self.previous = path / "previous.safetensors"
-        self.best = path / "best.safetensors"
+        self.last = path / LAST
+        self.previous = path / PREVIOUS
+        self.best = path / BEST
         self.new = path / ".new.tmp"
         self._metrics = path / LOG
         self._unwritten = ""  # lines of the log

@@ -24,10 +24,10 @@ from charseq.config.grid import Planned
 from charseq.config.scalars import write_scalar
 from charseq.errors import CharseqError
 from charseq.lstm.threads import told_threads, usable_cores
-from charseq.training.files import CONFIG, replace_file, write_config
+from charseq.models.run_files import CONFIG, SWEEP
+from charseq.training.files import replace_file, write_config
 from charseq.training.history import Run, read_run
 
-SWEEP = "sweep.json"
 LOOK_EVERY = 0.2  # seconds between two looks at the processes
 APART = 0.3  # seconds between two signals that are not to be taken for one
 GRACE = 10.0  # seconds that a process has to leave at once
