@@ -8,10 +8,11 @@ import gzip
 import math
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import is_normalized
 
 from charseq.config.recipes import ORDERLESS, PAIRS, Settings, recipe_for
 from charseq.config.scalars import Scalar
@@ -128,6 +129,7 @@ def look(lines: FirstLines) -> list[Notice]:
         if _spaced(_cells(rows, place)):
             why = f"spaces separate the symbols of a {side}"
             notices.append(notice_of(why, {("data", f"{side}_separator"): " "}))
+    notices += _two_forms(lines.cells, {"source": source, "target": target})
     if lines.whole:
         notices += _few(rows, source, target)
     notices += _without_tab(lines.cells)
@@ -214,6 +216,27 @@ def _spaced(cells: Sequence[str]) -> bool:
 
 def _closed(counts: Counter[str]) -> bool:
     return counts.total() >= OFTEN * len(counts) > 0
+
+
+def _two_forms(cells: Sequence[Row], places: Mapping[str, int]) -> Iterator[Notice]:
+    """Accents that are one character with their letter in some lines, and two in others."""
+    for side, place in places.items():
+        texts = {n: row[place] for n, row in enumerate(cells, 1) if place < len(row)}
+        apart = [n for n, text in texts.items() if not is_normalized("NFC", text)]
+        together = any(
+            is_normalized("NFC", text) and not is_normalized("NFD", text) for text in texts.values()
+        )
+        if not apart or not together:
+            continue
+        others = f" and {len(apart) - 1:,} more" if len(apart) > 1 else ""
+        seen = (
+            f"line {apart[0]:,}{others}: accents of the {side} are characters of their own"
+            " (Unicode NFD), elsewhere not"
+        )
+        if side == "source":
+            yield notice_of(seen, {("data", "normalize"): "NFC"})
+        else:
+            yield Notice(f"{seen}; targets are read as they are: save the file as NFC", {})
 
 
 def _without_tab(cells: Sequence[Row]) -> Iterator[Notice]:

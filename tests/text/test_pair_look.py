@@ -148,6 +148,26 @@ def test_spaces_between_anything_else(targets: list[str]) -> None:
     assert read_as(*rows(map(str, range(10**9, 10**9 + 200)), targets)) == {}
 
 
+def test_accents_typed_in_two_ways_are_told() -> None:
+    """As where a part of a file was typed on a Mac; in print they are the same."""
+    plain = [["ab", "ab"]] * 3
+    rows = [*plain, ["caf\xe9", "x"], ["e\u0301t\xe9", "y"]]
+    [notice] = [one for one in look(FirstLines(rows, True)) if "accents" in one.seen]
+    assert notice.seen == (
+        "line 5: accents of the source are characters of their own (Unicode NFD), elsewhere not:"
+        " data.normalize: NFC"
+    )
+    assert notice.settings == {("data", "normalize"): "NFC"}
+    rows = [["a", "\xe9"], ["b", "e\u0301"], *plain, ["c", "o\u0302"]]
+    [notice] = [one for one in look(FirstLines(rows, True)) if "accents" in one.seen]
+    assert notice.seen.startswith("line 2 and 1 more: accents of the target are characters of")
+    assert notice.seen.endswith("targets are read as they are: save the file as NFC")
+    assert notice.settings == {}
+    for alike in ("\xe9", "e\u0301", "ɛ̃"):  # the last has no other form
+        rows = [*plain, [alike, alike], [f"x{alike}", f"y{alike}"]]
+        assert not any("accents" in one.seen for one in look(FirstLines(rows, True)))
+
+
 @pytest.mark.parametrize(
     ("pairs", "config"),
     [
