@@ -54,6 +54,8 @@ class FirstLines(NamedTuple):
     whole: bool
 
 
+# Where the columns of tags, sources and targets are, if not in the usual order
+LAYOUTS = {"between source and target": (1, 0, 2), "before source and target": (0, 1, 2)}
 NO_TAB = "no line has a tab between a source and a target"
 
 OTHER_ORDER = "; where a target does not follow the order of its source, set "
@@ -101,39 +103,46 @@ def look(lines: FirstLines) -> list[Notice]:
         }
         notices.append(notice_of(why, columns))
         rows = rows[1:]
-    tags = _tags_column(header, rows, {source, target})
-    if tags is None and not header and _of_three(rows, 1):
-        tags, target = 1, 2
-        why = "tags stand between source and target"
-        columns = {("data", "target_column"): target + 1, ("data", "features_column"): tags + 1}
-        notices.append(notice_of(why, columns))
-    elif tags is None and not header and _of_three(rows, 0):
-        tags, source, target = 0, 1, 2
-        why = "tags stand before source and target"
-        columns = {
-            ("data", "source_column"): source + 1,
-            ("data", "target_column"): target + 1,
-            ("data", "features_column"): tags + 1,
-        }
-        notices.append(notice_of(why, columns))
-    elif tags is not None:
-        column = _name(header, tags)
-        why = f"column {tags + 1} holds tags"
-        notices.append(notice_of(why, {("data", "features_column"): column}))
+    tags, source, target, told = _find_tags(header, rows, source, target)
+    notices += told
     unread = [place for place in range(3) if place not in (source, target, tags)]
     if not header and unread and len(_cells(rows, 2)) >= MOST * len(rows):
         read = f"sources are column {source + 1}, targets column {target + 1}"
         more = f"is not read: if it holds tags, set data.features_column: {unread[0] + 1}"
         notices.append(Notice(f"{read}; column {unread[0] + 1} {more}", {}))
+    elif not header:
+        notices += _wider(lines.cells, max(source, target, tags or 0) + 1)
     for side, place in (("source", source), ("target", target)):
         if _spaced(_cells(rows, place)):
             why = f"spaces separate the symbols of a {side}"
             notices.append(notice_of(why, {("data", f"{side}_separator"): " "}))
+        else:
+            notices += _padded(lines.cells, side, place)
     notices += _two_forms(lines.cells, {"source": source, "target": target})
     if lines.whole:
         notices += _few(rows, source, target)
     notices += _without_tab(lines.cells)
     return notices
+
+
+def _find_tags(
+    header: Row, rows: Sequence[Row], source: int, target: int
+) -> tuple[int | None, int, int, list[Notice]]:
+    """The columns of tags, if there are any, sources and targets; and what there is to say."""
+    tags = _tags_column(header, rows, {source, target})
+    if tags is not None:
+        column: Settings = {("data", "features_column"): _name(header, tags)}
+        return tags, source, target, [notice_of(f"column {tags + 1} holds tags", column)]
+    for where, places in LAYOUTS.items():
+        if not header and _of_three(rows, places[0]):
+            names = ("features_column", "source_column", "target_column")
+            columns: Settings = {
+                ("data", name): place + 1
+                for name, place, usual in zip(names, places, (None, 0, 1), strict=True)
+                if place != usual
+            }
+            return *places, [notice_of(f"tags stand {where}", columns)]
+    return None, source, target, []
 
 
 def data_settings(notices: Iterable[Notice]) -> dict[str, Scalar]:
@@ -218,6 +227,34 @@ def _closed(counts: Counter[str]) -> bool:
     return counts.total() >= OFTEN * len(counts) > 0
 
 
+def _wider(cells: Sequence[Row], width: int) -> Iterator[Notice]:
+    """Lines with more cells than the others."""
+    wider = [number for number, row in enumerate(cells, 1) if len(row) > width]
+    if wider:
+        yield Notice(
+            f"{_lines(wider)}: more than {width} columns; what is there is not read, unless"
+            " data.further_targets: true says that they are further right targets",
+            {},
+        )
+
+
+def _padded(cells: Sequence[Row], side: str, place: int) -> Iterator[Notice]:
+    """Cells with a space at an end, which nobody sees."""
+    padded = [
+        number
+        for number, row in enumerate(cells, 1)
+        if place < len(row) and row[place] != row[place].strip(" ")
+    ]
+    if padded:
+        why = f"a space at an end of the {side} is a symbol like any other"
+        yield Notice(f"{_lines(padded)}: {why}", {})
+
+
+def _lines(numbers: Sequence[int]) -> str:
+    """``line 5 and 2 more``"""
+    return f"line {numbers[0]:,}" + (f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else "")
+
+
 def _two_forms(cells: Sequence[Row], places: Mapping[str, int]) -> Iterator[Notice]:
     """Accents that are one character with their letter in some lines, and two in others."""
     for side, place in places.items():
@@ -228,10 +265,9 @@ def _two_forms(cells: Sequence[Row], places: Mapping[str, int]) -> Iterator[Noti
         )
         if not apart or not together:
             continue
-        others = f" and {len(apart) - 1:,} more" if len(apart) > 1 else ""
         seen = (
-            f"line {apart[0]:,}{others}: accents of the {side} are characters of their own"
-            " (Unicode NFD), elsewhere not"
+            f"{_lines(apart)}: accents of the {side} are characters of their own (Unicode NFD),"
+            " elsewhere not"
         )
         if side == "source":
             yield notice_of(seen, {("data", "normalize"): "NFC"})
@@ -243,11 +279,8 @@ def _without_tab(cells: Sequence[Row]) -> Iterator[Notice]:
     """Where a training would stop; what is wrong besides it says itself, of every line."""
     without = [number for number, row in enumerate(cells, 1) if len(row) == 1]
     if without:
-        others = f" and {len(without) - 1:,} more" if len(without) > 1 else ""
         what = "no tab between a source and a target" if cells[without[0] - 1][0] else "empty"
-        yield Notice(
-            f"line {without[0]:,}{others}: {what}; mend what is wrong, or set data.errors: skip", {}
-        )
+        yield Notice(f"{_lines(without)}: {what}; mend what is wrong, or set data.errors: skip", {})
 
 
 def _few(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:

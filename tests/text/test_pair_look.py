@@ -109,7 +109,11 @@ def test_a_third_column_of_something_else(third: list[str]) -> None:
     assert read_as(*lines) == {}
     seen = [notice.seen for notice in look(FirstLines([line.split("\t") for line in lines], False))]
     said = "sources are column 1, targets column 2; column 3 is not read: if it holds tags, set "
-    assert seen == ([f"{said}data.features_column: 3"] if len(third) == 200 else [])
+    if len(third) == 200:
+        assert seen == [f"{said}data.features_column: 3"]
+    else:
+        [notice] = seen
+        assert notice.startswith(f"line 1 and {len(third) - 1} more: more than 2 columns; what is")
 
 
 def test_tags_between_lemma_and_form() -> None:
@@ -146,6 +150,19 @@ def test_spaces_between_phones_are_separators() -> None:
 )
 def test_spaces_between_anything_else(targets: list[str]) -> None:
     assert read_as(*rows(map(str, range(10**9, 10**9 + 200)), targets)) == {}
+
+
+def test_what_nobody_sees_in_a_line_is_told() -> None:
+    plain = [[word, word[::-1]] for word in WORDS]
+    assert not look(FirstLines(plain, False))
+    rows = [*plain, ["ab", "ba", "ab"], ["ab ", "ba"], ["abc", " cba"], ["abcd", "dcba", "", ""]]
+    n = len(plain)
+    assert [one.seen for one in look(FirstLines(rows, False))] == [
+        f"line {n + 1} and 1 more: more than 2 columns; what is there is not read, unless"
+        " data.further_targets: true says that they are further right targets",
+        f"line {n + 2}: a space at an end of the source is a symbol like any other",
+        f"line {n + 3}: a space at an end of the target is a symbol like any other",
+    ]
 
 
 def test_accents_typed_in_two_ways_are_told() -> None:
