@@ -30,7 +30,7 @@ def show_note(text: str, kind: Literal["note", "warning"] = "note") -> None:
 
 
 @contextmanager
-def progress_bar(what: str, *, shown: bool) -> Iterator[Told]:
+def progress_bar(what: str, *, shown: bool, total: int | None = None) -> Iterator[Told]:
     """A bar on standard error that goes when it is done: tell it how much is, of how much.
 
     Where standard error is no terminal, nothing is drawn.
@@ -52,5 +52,5 @@ def progress_bar(what: str, *, shown: bool) -> Iterator[Told]:
     with Progress(
         TextColumn("{task.description}"), *columns, console=console, transient=True
     ) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(what, total=total)
         yield lambda done, total: bar.update(task, completed=done, total=total)

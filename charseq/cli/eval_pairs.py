@@ -137,7 +137,8 @@ def _judge(
     trained: "TrainedSeq2Seq", pairs: "Pairs", request: PairRequest
 ) -> tuple["PairScore", list["Judged"]]:
     count = len(pairs.examples)
-    with progress_bar("converting", shown=min(count, request.limit or count) >= MANY) as progress:
+    total = min(count, request.limit or count)
+    with progress_bar("converting", shown=total >= MANY, total=total) as progress:
         return trained.evaluate(
             pairs,
             beam=request.beam,

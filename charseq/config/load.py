@@ -88,11 +88,14 @@ def _read_text(path: Path) -> str:
         raise ConfigError([f"{path}: is a folder{hint}"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    if path.name.endswith((".tsv", ".tsv.gz")):
-        meant = (
-            f"`charseq init {path.name.partition('.')[0]}.yaml --pairs {path}` writes one for it"
-        )
-        raise ConfigError([f"{path}: is a file of pairs, not a configuration; {meant}"])
+    for ends, what, option in (
+        ((".tsv", ".tsv.gz"), "a file of pairs", "--pairs"),
+        ((".txt",), "a text", "--text"),
+    ):
+        if path.name.endswith(ends):
+            name = path.name.partition(".")[0]
+            meant = f"`charseq init {name}.yaml {option} {path}` writes one for it"
+            raise ConfigError([f"{path}: is {what}, not a configuration; {meant}"])
     if len(data) > MAX_BYTES:
         raise ConfigError([f"{path}: is larger than 1 MiB; this is not a configuration"])
     try:

@@ -49,14 +49,20 @@ def problems(path: Path, *overrides: str) -> list[str]:
 # Reading a file
 
 
-def test_a_file_of_pairs_is_told_from_a_configuration(tmp_path: Path) -> None:
-    pairs = tmp_path / "words.tsv"
-    pairs.write_text("cat\tk æ t\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "what", "option"),
+    [("words.tsv", "a file of pairs", "--pairs"), ("words.txt", "a text", "--text")],
+)
+def test_data_is_told_from_a_configuration(
+    name: str, what: str, option: str, tmp_path: Path
+) -> None:
+    data = tmp_path / name
+    data.write_text("cat\tk æ t\n", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        load_config(pairs)
+        load_config(data)
     assert str(caught.value) == (
-        f"{pairs}: is a file of pairs, not a configuration; "
-        f"`charseq init words.yaml --pairs {pairs}` writes one for it"
+        f"{data}: is {what}, not a configuration; "
+        f"`charseq init words.yaml {option} {data}` writes one for it"
     )
 
 
