@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LIST = "list"
 HEADINGS = ("run", "model", "weights", "state", "best", "at step", "symbols/s", "trained")
 FIGURES = ("model", "weights", "best", "at step", "symbols/s", "trained")
+LEAST_MISSED = ("weights", "symbols/s", "at step")
 WIDE = 120  # columns; where there are fewer, the figures of a run stand below its name
 
 
@@ -118,16 +119,19 @@ def _cells(run: "Run") -> dict[str, "Text"]:
 
 
 def _show_below(console: "Console", rows: list[dict[str, "Text"]]) -> None:
-    """Two lines a run: its name and state, then its figures, in columns."""
+    """Two lines a run: its name and state, then its figures, in as many columns as have room."""
     from rich.text import Text
 
     lines = [{name: Text(name, style="dim") for name in HEADINGS}, *rows]
     widths = {name: max(cells[name].cell_len for cells in lines) for name in FIGURES}
+    for name in LEAST_MISSED:
+        if sum(widths.values()) + 2 * len(widths) > console.width:
+            del widths[name]
     for cells in lines:
         console.print(Text("  ").join([cells["run"], cells["state"]]), overflow="fold")
-        for name in FIGURES:
-            cells[name].align("left" if name in ("model", "best") else "right", widths[name])
-        figures = Text("  ").join([cells[name] for name in FIGURES])
+        for name, width in widths.items():
+            cells[name].align("left" if name in ("model", "best") else "right", width)
+        figures = Text("  ").join([cells[name] for name in widths])
         figures.rstrip()
         if figures:
             console.print(Text("  ") + figures, overflow="fold")

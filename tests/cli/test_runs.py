@@ -73,6 +73,10 @@ def test_on_a_narrow_screen_figures_stand_below_the_name(
     assert figures.index("lm 1×16") == headings.index("model")
     assert figures.index(weights) + len(weights) == headings.index("weights") + len("weights")
     assert figures.index(f"{wide['best']['nats']:.4f} nats") == headings.index("best")
+    monkeypatch.setattr("charseq.cli.runs_tables.screen", lambda: Console(width=64))
+    _, headings, *lines = charseq("runs", "list", ".", "--sort", "name").stdout.splitlines()
+    assert headings.split() == ["model", "best", "at", "step", "symbols/s", "trained"]
+    assert len(lines) >= 3
 
 
 def test_a_run_that_cannot_be_read_stands_behind_the_best(trained: Path, tmp_path: Path) -> None:
