@@ -31,16 +31,17 @@ from torch.nn.functional import logsigmoid
 from charseq.lstm.cell import State, project
 from charseq.lstm.layer import LSTM
 from charseq.models.attention import Memory
-from charseq.models.decoder import Decoder
 from charseq.models.decoder_state import DecoderState, by_row, by_source
-from charseq.models.embedding import embed
+from charseq.models.embedding import embed, make_embedding
 from charseq.models.pointer import Pointer
 
 FARTHEST = 4
 
 
-class MonotonicDecoder(Decoder):
+class MonotonicDecoder(nn.Module):
     """See the head of the file; arguments as ``Decoder``. What it calls logits is log P."""
+
+    looks_back, input_feeding, attention = True, False, None  # as ``Decoder`` says them
 
     def __init__(
         self,
@@ -51,16 +52,12 @@ class MonotonicDecoder(Decoder):
         copy: bool,
         embedding_size: int | None,
     ) -> None:
-        super().__init__(
-            target_size,
-            hidden_size,
-            make_lstm,
-            attention="none",
-            input_feeding=False,
-            copy=False,
-            embedding_size=embedding_size,
-        )
-        self.looks_back = True
+        super().__init__()
+        self.input_size = target_size if embedding_size is None else embedding_size
+        self.embedding = make_embedding(target_size, embedding_size)
+        self.lstm = make_lstm(self.input_size, hidden_size)
+        self.output = nn.Linear(hidden_size, target_size)
+        nn.init.zeros_(self.output.bias)
         self.combine = nn.Linear(2 * hidden_size, hidden_size, bias=False)
         self.place = nn.Linear(hidden_size, hidden_size, bias=False)
         self.distance = nn.Linear(hidden_size, FARTHEST + 1)
@@ -117,7 +114,6 @@ class MonotonicDecoder(Decoder):
 
     def _log_p(self, h: Tensor, x: Tensor, memory: Memory) -> Tensor:
         """log P(y | a_t = s), (T, B, S, V), of h (T, B, H) and of what the steps have read."""
-        assert self.combine is not None  # noqa: S101
         of_place, of_step = self.combine.weight.chunk(2, dim=1)
         sums = (memory.values @ of_place.t()) + (h @ of_step.t())[:, :, None]
         top = 2 * (2 * sums).sigmoid() - 1  # tanh; on a CPU torch's sigmoid is much the faster

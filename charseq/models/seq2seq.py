@@ -87,7 +87,7 @@ class Seq2Seq(nn.Module):
             embedding_size=embedding_size,
         )
         copy = copy_table is not None
-        self.decoder: Decoder
+        self.decoder: Decoder | MonotonicDecoder
         if attention == MONOTONIC:
             self.decoder = MonotonicDecoder(
                 target_size, hidden_size, make_lstm, copy=copy, embedding_size=embedding_size

@@ -15,6 +15,7 @@ from small_seq2seq import (
 from torch import Tensor
 
 from charseq.lstm.layer import Weights
+from charseq.models.decoder import Decoder
 from charseq.models.seq2seq import Seq2Seq
 
 
@@ -117,6 +118,7 @@ def test_locked_dropout_is_one_mask_for_all_steps_and_differs_by_sequence(feedin
         locked_dropout=True,
         input_feeding=feeding,
     )
+    assert isinstance(model.decoder, Decoder)
     masks = model.decoder._masks(5, torch.ones(2, 3, 64))
     assert [len(of_step) for of_step in masks] == [1] * 5
     assert all(torch.equal(of_step[0], masks[0][0]) for of_step in masks)
