@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from charseq.cli.asides import show_note
 from charseq.cli.options import AsJson, Axis, CurvesBy, Overrides, Plot, refuse_options
 from charseq.cli.stopping import quiet_interrupt
 
@@ -88,6 +89,8 @@ def sweep(
         given = {"--over": over, "--set": overrides, "--random": draws, "--out": out}
         refuse_options({**given, "--seeds": seeds > 1}, why)
     code, go_on = 0, None
+    if report and (over or draws or overrides):
+        show_note(f"--report shows what stands in {folder}, whatever is to be tried now")
     if not report:
         planned = None
         if not is_folder:

@@ -164,6 +164,9 @@ def test_a_training_that_fails_is_told_and_the_others_go_on() -> None:
     assert states == {"batch_size=9000": "not started", "batch_size=4": "done"}
     assert "9000" in result.output + (result.stderr or "")
     data = json.loads(charseq("sweep", "runs/cat-sweep", "--report", "--json").stdout)
+    asked = charseq("sweep", "cat.yaml", "--over", "model.dropout=0,0.5", "--report")
+    assert "batch_size" in asked.stdout
+    assert "note: --report shows what stands in runs/cat-sweep, whatever is to be" in asked.stderr
     assert data["ranked_by"] == "loss"
     assert [one["n"] for one in data["settings"]] == [1, 0]
     [best] = read_run(Path("runs/cat-sweep/batch_size=4/seed-0")).evaluations
