@@ -182,17 +182,22 @@ def sample(
             rich_help_panel=PAIRS,
         ),
     ] = False,
+    # Two options: one with two names has a column of the help for the second, of 20 characters.
     confidence: Annotated[
-        bool | None,
+        bool,
         typer.Option(
-            "--confidence/--no-confidence",
+            "--confidence",
             help="Print behind each target how probable the model takes it to be, as a whole, its "
-            "end included: percent on a terminal, else a column from 0 to 1. With --ensemble the "
-            "mean of the models. `charseq eval --calibration` tells what that is worth.",
-            show_default="on a terminal",
+            "end included: percent on a terminal, where it is the default, else a column from 0 to "
+            "1. With --ensemble the mean of the models. `charseq eval --calibration` tells what "
+            "that is worth.",
             rich_help_panel=PAIRS,
         ),
-    ] = None,
+    ] = False,
+    no_confidence: Annotated[
+        bool,
+        typer.Option("--no-confidence", help="Not on a terminal either.", rich_help_panel=PAIRS),
+    ] = False,
     attention: Annotated[
         bool,
         typer.Option(
@@ -242,6 +247,7 @@ def sample(
                     "--length-penalty": length_penalty,
                     "--log-probabilities": log_probabilities,
                     "--confidence": confidence,
+                    "--no-confidence": no_confidence,
                     "--attention": attention,
                     "--attention-file": attention_file,
                 },
@@ -291,7 +297,7 @@ def sample(
             unknown=unknown.value,
             skip_errors=skip_errors,
             columns=log_probabilities or (n_best or 1) > 1,
-            confidence=confidence,
+            confidence=None if confidence == no_confidence else confidence,
             attention=attention,
             attention_file=attention_file,
             as_json=as_json,
