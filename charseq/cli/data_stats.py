@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charseq.cli.console import show_facts
 from charseq.cli.stats_tables import how_long, show_counts, some
 from charseq.cli.writing import print_json
 
@@ -38,7 +37,8 @@ def stats(
     For a configuration also the parts that its data is cut into, what they have in common, and how
     long an epoch is. A file of pairs, whose name ends in .tsv or .tsv.gz or which --pairs
     says to be one, is read as `charseq init --pairs` would have it: its first lines are looked at
-    for a header, tags, and spaces between symbols. For another reading, write a configuration.
+    for a header, tags, spaces between symbols, and accents typed in two ways. For another reading,
+    write a configuration.
 
     Example: charseq data stats charseq.yaml
     """
@@ -62,7 +62,12 @@ def stats(
 
     if config is None:
         path = source_path(source)
-        notices = [notice for notice in look(first_lines(path)) if data_settings([notice])]
+        # All but the recipe, which says nothing of how the file is read.
+        notices = [
+            notice
+            for notice in look(first_lines(path))
+            if data_settings([notice]) or not notice.settings
+        ]
         data = PairDataConfig.model_validate({"train": source, **data_settings(notices)})
         found = pair_file_stats(path, source, data, [notice.seen for notice in notices])
     else:
@@ -92,6 +97,7 @@ def _text(console: "Console", source: str, config: "LMConfig | None", *, as_json
 def _show_text(console: "Console", text: "TextStats") -> None:
     from rich.text import Text
 
+    from charseq.cli.console import show_facts
     from charseq.text.characters import escape
     from charseq.text.stats import RARE
 
@@ -119,6 +125,8 @@ def _show_text(console: "Console", text: "TextStats") -> None:
 
 def _show_training(console: "Console", training: "TrainingStats") -> None:
     from rich.text import Text
+
+    from charseq.cli.console import show_facts
 
     parts = {"train": training.train, "valid": training.valid, "test": training.test}
     whole = sum(parts.values())

@@ -73,8 +73,9 @@ def show_calibration(console: "Console", found: "Calibration", unit: str) -> Non
     console.print(table)
     console.print()
     sure = f"{found.confidence:.2%}, {found.accuracy:.2%} are right"
-    # What chance gives so few answers is no news: two standard deviations of the accuracy.
-    noise = 2 * math.sqrt(found.accuracy * (1 - found.accuracy) / max(1, found.count))
+    # What chance gives so few answers is no news: two standard deviations of the accuracy that
+    # such a confidence would have.
+    noise = 2 * math.sqrt(found.confidence * (1 - found.confidence) / max(1, found.count))
     if abs(found.accuracy - found.confidence) > max(NEAR, noise):
         sure += ": " + ("too sure" if found.confidence > found.accuracy else "not sure enough")
     facts = {

@@ -50,9 +50,9 @@ def init(
     """Write a complete configuration, in which every setting is explained.
 
     Beside it goes charseq.schema.json, with which an editor completes and checks the settings.
-    Where the file of --pairs is there, its first lines are looked at for a header, tags, and spaces
-    between symbols. A small file gets settings that suit few pairs, or a short text. What is
-    noticed is said.
+    Where the file of --pairs is there, its first lines are looked at for a header, tags, spaces
+    between symbols, and what nobody sees: accents typed in two ways, spaces at an end. A small file
+    gets settings that suit few pairs, or a short text. What is noticed is said.
 
     Example: charseq init words.yaml --pairs words.tsv
 
@@ -107,9 +107,12 @@ def _look(source: str, task: str) -> "tuple[list[Notice], str]":
         if task == "seq2seq":
             path = source_path(source)
             read_whole(path, characters.escape(source))
-            return pair_look.look(pair_look.first_lines(path)), ""
+            lines = pair_look.first_lines(path)
+            return [*pair_look.look(lines), *pair_look.without_tab(lines)], ""
         if not source.startswith(PREFIX):  # to find the standard library's source is to write it
             return text_look.look(source_path(source)), ""
+    except text_look.TooShortError:
+        raise
     except CharseqError as error:
         return [], str(error)
     return [], ""

@@ -21,7 +21,6 @@ LIST = "list"
 HEADINGS = ("run", "model", "weights", "state", "best", "at step", "symbols/s", "trained")
 FIGURES = ("model", "weights", "best", "at step", "symbols/s", "trained")
 LEAST_MISSED = ("weights", "symbols/s", "at step")
-WIDE = 120  # columns; where there are fewer, the figures of a run stand below its name
 
 
 class ListByDefault(TyperGroup):
@@ -88,11 +87,15 @@ def list_runs(
 
 
 def _show_list(console: "Console", found: list["Run"]) -> None:
+    from rich.text import Text
+
     from charseq.cli import runs_tables as show
 
     rows = [_cells(run) for run in found]
-    if console.width < WIDE:
-        _show_below(console, rows)
+    lines = [{name: Text(name, style="dim") for name in HEADINGS}, *rows]
+    widths = {name: max(cells[name].cell_len for cells in lines) for name in HEADINGS}
+    if _room_for(widths) > console.width:
+        _show_below(console, lines, widths)
         return
     table = show.table(*HEADINGS, words=("run", "model", "state", "best"))
     for cells in rows:
@@ -118,20 +121,24 @@ def _cells(run: "Run") -> dict[str, "Text"]:
     }
 
 
-def _show_below(console: "Console", rows: list[dict[str, "Text"]]) -> None:
+def _show_below(console: "Console", lines: list[dict[str, "Text"]], widths: dict[str, int]) -> None:
     """Two lines a run: its name and state, then its figures, in as many columns as have room."""
     from rich.text import Text
 
-    lines = [{name: Text(name, style="dim") for name in HEADINGS}, *rows]
-    widths = {name: max(cells[name].cell_len for cells in lines) for name in FIGURES}
+    shown = {name: widths[name] for name in FIGURES}
     for name in LEAST_MISSED:
-        if sum(widths.values()) + 2 * len(widths) > console.width:
-            del widths[name]
+        if _room_for(shown) > console.width:
+            del shown[name]
     for cells in lines:
-        console.print(Text("  ").join([cells["run"], cells["state"]]), overflow="fold")
-        for name, width in widths.items():
+        console.print(Text("  ").join([cells["run"], cells["state"]]), soft_wrap=True)
+        for name, width in shown.items():
             cells[name].align("left" if name in ("model", "best") else "right", width)
-        figures = Text("  ").join([cells[name] for name in widths])
+        figures = Text("  ").join([cells[name] for name in shown])
         figures.rstrip()
         if figures:
-            console.print(Text("  ") + figures, overflow="fold")
+            console.print(Text("  ") + figures, soft_wrap=True)
+
+
+def _room_for(widths: dict[str, int]) -> int:
+    """Columns of the screen, with two spaces before each."""
+    return sum(widths.values()) + 2 * len(widths)

@@ -33,6 +33,8 @@ def load_config(
     """
     text = _read_text(Path(path))
     document = read_yaml(text, Place(str(path), 1, 1))
+    if not isinstance(document.values, dict) and (why := _data_for(Path(path))):
+        raise ConfigError([why])
     if document.values is None:
         why = "holds no settings; `charseq init` writes a complete file"
         document.problems.append(Problem(document.start, "", why))
@@ -88,25 +90,32 @@ def _read_text(path: Path) -> str:
         raise ConfigError([f"{path}: is a folder{hint}"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    for ends, what, option in (
-        ((".tsv", ".tsv.gz"), "a file of pairs", "--pairs"),
-        ((".txt",), "a text", "--text"),
-    ):
-        if path.name.endswith(ends):
-            name = path.name.partition(".")[0]
-            meant = f"`charseq init {name}.yaml {option} {path}` writes one for it"
-            raise ConfigError([f"{path}: is {what}, not a configuration; {meant}"])
     if len(data) > MAX_BYTES:
-        raise ConfigError([f"{path}: is larger than 1 MiB; this is not a configuration"])
+        large = f"{path}: is larger than 1 MiB; this is not a configuration"
+        raise ConfigError([_data_for(path) or large])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if why := _data_for(path):
+            raise ConfigError([why]) from None
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise ConfigError([f"{path}:1:1: is UTF-16 text; save it as UTF-8"]) from None
         before = error.object[: error.start].decode().split("\n")
         place = Place(str(path), len(before), len(before[-1]) + 1)
         why = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise ConfigError([f"{place}: {why}"]) from None
+
+
+def _data_for(path: Path) -> str | None:
+    """By its name, what a file that holds no settings is, and what writes some for it."""
+    for ends, what, option in (
+        ((".tsv", ".tsv.gz"), "a file of pairs", "--pairs"),
+        ((".txt",), "a text", "--text"),
+    ):
+        if path.name.endswith(ends):
+            command = f"charseq init {path.name.partition('.')[0]}.yaml {option} {path}"
+            return f"{path}: is {what}, not a configuration; `{command}` writes one for it"
+    return None
 
 
 def _similar_file(path: Path) -> str:

@@ -252,7 +252,7 @@ class TrainedLanguageModel:
         own_text = split != "train" and getattr(data, f"{split}_text") is not None
         if not own_text and self._changed(data, corpus if asked == data else None):
             why = (
-                "is not what the model was trained on"
+                "may hold another text than the model was trained on"
                 if split == "train"
                 else "may hold what the model was trained on; name a file that it was not with"
                 " --data FILE"

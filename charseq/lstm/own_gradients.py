@@ -70,7 +70,8 @@ def check_own(found: Mapping[str, Tensor], problem: Problem) -> tuple[Report, st
     rows = tuple(_rows(given, wanted, allowed))
     report = Report("yours", str(dtype).removeprefix("torch."), rows)
     another = ""
-    if "loss" in found and abs(found["loss"].item() - loss.item()) > allowed * abs(loss.item()):
+    right = "loss" not in found or _agree(*errors(found["loss"], loss), allowed)
+    if not right:  # which a NaN is not
         another = f"{found['loss'].item():.6f}, not {loss.item():.6f}"
     if report.passed:
         return report, another and f"the gradients are right, but not the loss: it is {another}"
@@ -151,7 +152,10 @@ def _known_mistake(
     name = min(wrong)
     ratio = ((found[name] * wanted[name]).sum() / wanted[name].square().sum()).item()
     if same({key: right * (ratio if key in wrong else 1.0) for key, right in wanted.items()}):
-        which = "all are" if wrong == wanted.keys() else f"{' and '.join(sorted(wrong))}:"
+        filled = {key for key, right in wanted.items() if right.any()}
+        which = "all are" if wrong >= filled else f"{' and '.join(sorted(wrong))}:"
+        if ratio == 0.0:
+            return f"{which} zero everywhere: never filled, or nothing added"
         return f"{which} {_scale(ratio, problem, allowed)}"
     for order in permutations("ifgo"):
         if order == tuple("ifgo"):

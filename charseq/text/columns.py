@@ -88,6 +88,8 @@ def _not_there(column: str, first: Sequence[str]) -> str:
     if column in first:
         return f"several columns are called '{escape(column)}'; choose one by its number"
     names = [cell for cell in first if len(cell) <= LONGEST_NAME][:MOST_NAMES]
+    if not names:
+        return f"no column is called '{escape(column)}'"
     near = difflib.get_close_matches(column, names, n=1)
     hint = f"; did you mean '{escape(near[0])}'?" if near else ""
     listed = ", ".join(f"'{escape(cell)}'" for cell in names)

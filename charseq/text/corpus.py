@@ -204,10 +204,10 @@ class Streams:
 def _too_short(length: int, batch_size: int, seq_len: int) -> str:
     message = (
         f"the training text has {length:,} symbols, too few for one batch: train.batch_size"
-        f" {batch_size} × "
-        f"train.seq_len {seq_len} needs {batch_size * seq_len + 1:,}; take a longer text"
+        f" {batch_size} × train.seq_len {seq_len} needs {batch_size * seq_len + 1:,}; take a"
+        " longer text"
     )
-    if length > FEWEST_CHARACTERS:
+    if length > 0.9 * FEWEST_CHARACTERS:  # of the whole text
         message += ", or the settings that `charseq init --text` writes for one so short"
     targets = max(0, length - 1)
     choices = [

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import NamedTuple
-from unicodedata import is_normalized
+from unicodedata import is_normalized, normalize
 
 from charseq.config.recipes import ORDERLESS, PAIRS, Settings, recipe_for
 from charseq.config.scalars import Scalar
@@ -121,7 +121,6 @@ def look(lines: FirstLines) -> list[Notice]:
     notices += _two_forms(lines.cells, {"source": source, "target": target})
     if lines.whole:
         notices += _few(rows, source, target)
-    notices += _without_tab(lines.cells)
     return notices
 
 
@@ -259,9 +258,11 @@ def _two_forms(cells: Sequence[Row], places: Mapping[str, int]) -> Iterator[Noti
     """Accents that are one character with their letter in some lines, and two in others."""
     for side, place in places.items():
         texts = {n: row[place] for n, row in enumerate(cells, 1) if place < len(row)}
-        apart = [n for n, text in texts.items() if not is_normalized("NFC", text)]
+        # By their lengths: a few characters, such as the sign of the ohm, have other forms too.
+        apart = [n for n, text in texts.items() if len(normalize("NFC", text)) < len(text)]
         together = any(
-            is_normalized("NFC", text) and not is_normalized("NFD", text) for text in texts.values()
+            is_normalized("NFC", text) and len(normalize("NFD", text)) > len(text)
+            for text in texts.values()
         )
         if not apart or not together:
             continue
@@ -275,11 +276,12 @@ def _two_forms(cells: Sequence[Row], places: Mapping[str, int]) -> Iterator[Noti
             yield Notice(f"{seen}; targets are read as they are: save the file as NFC", {})
 
 
-def _without_tab(cells: Sequence[Row]) -> Iterator[Notice]:
+def without_tab(lines: FirstLines) -> Iterator[Notice]:
     """Where a training would stop; what is wrong besides it says itself, of every line."""
-    without = [number for number, row in enumerate(cells, 1) if len(row) == 1]
-    if without:
-        what = "no tab between a source and a target" if cells[without[0] - 1][0] else "empty"
+    without = [number for number, row in enumerate(lines.cells, 1) if len(row) == 1]
+    if 0 < len(without) < len(lines.cells):
+        first = lines.cells[without[0] - 1][0]
+        what = "no tab between a source and a target" if first else "empty"
         yield Notice(f"{_lines(without)}: {what}; mend what is wrong, or set data.errors: skip", {})
 
 

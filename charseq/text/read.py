@@ -178,8 +178,7 @@ def _raw(path: Path, chunk_bytes: int) -> Iterator[bytes]:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        here = "" if path.is_absolute() else f" in {escape(os.path.realpath(os.curdir))}"
-        raise CharseqError(f"{_name(path)}: there is no such file{here}") from None
+        raise CharseqError(f"{_name(path)}: there is no such file{_below(path)}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unreadable(path, error) from None
     _check_regular(path, mode)
@@ -196,6 +195,14 @@ def _raw(path: Path, chunk_bytes: int) -> Iterator[bytes]:
                 yield data
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def _below(path: Path) -> str:
+    """Where a relative path was looked for: its reader may think of another folder."""
+    try:
+        return "" if path.is_absolute() else f" in {escape(os.getcwd())}"  # noqa: PTH109  no Path
+    except OSError:  # that has been removed
+        return ""
 
 
 def _check_regular(path: Path, mode: int) -> None:

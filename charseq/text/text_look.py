@@ -10,11 +10,16 @@ from charseq.text.notices import Notice, few, notice_of
 from charseq.text.read import CHUNK_BYTES, LOOKED_AT, read_chunks
 
 
+class TooShortError(CharseqError):
+    """A text that no settings make long enough to train on."""
+
+
 def look(path: Path) -> list[Notice]:
     """Whether the text is short, and has the line ends of Windows. Of a long one the beginning.
 
     Raises:
-        CharseqError: as ``read_chunks``, or there are too few characters to train on.
+        TooShortError: there are too few characters to train on.
+        CharseqError: as ``read_chunks``.
     """
     chunks = read_chunks(path)
     characters = returns = lines = 0
@@ -23,7 +28,7 @@ def look(path: Path) -> list[Notice]:
         returns += chunk.count("\r\n")
         lines += chunk.count("\n")
     if characters < FEWEST_CHARACTERS:
-        raise CharseqError(
+        raise TooShortError(
             f"{escape(str(path))}: has {characters:,} character{'' if characters == 1 else 's'},"
             f" too few to train on; take a text of at least {FEWEST_CHARACTERS}"
         )

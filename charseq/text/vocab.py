@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -22,9 +22,11 @@ from charseq.text.characters import (
     code_points,
     describe,
     encoded,
+    escape,
     narrow_code_points,
 )
 
+MOST_MARKS = 8  # accents of a letter
 Kind = Literal["char", "byte"]
 Unknown = Literal["error", "skip", "replace"]
 Ids = NDArray[np.unsignedinteger[Any]]
@@ -130,16 +132,18 @@ class Vocab:
         """The error for the first character outside the vocabulary, if there is one; it counts the
         others.
         """
-        first, around, strangers = "", "", 0  # around: what stands before and behind it too
+        first, previous, behind, strangers = "", "", "", 0
         position, line, column = 0, 1, 1
         for chunk in chunks:
             found = np.flatnonzero(self._look_up(chunk) == self.size)
             strangers += len(found)
             if first:
+                behind = (behind + chunk[:MOST_MARKS])[:MOST_MARKS]
                 continue
             before = chunk[: found[0]] if len(found) else chunk
             first = chunk[found[0]] if len(found) else ""
-            around = (around[-1:] + before)[-1:] + chunk[len(before) : len(before) + 2]
+            previous = before[-1:] or previous
+            behind = chunk[len(before) + 1 :][:MOST_MARKS]
             position += len(before)
             line += before.count("\n")
             newline = before.rfind("\n")
@@ -150,16 +154,18 @@ class Vocab:
         return UnknownCharacterError(
             f"{where}: {describe(first)} at position {position + 1} (line {line}, column {column}) "
             f"is not among the {self.size:,} characters that the model knows{others}"
-            f"{self._other_form(around)}; {self._advice(unknown)}"
+            f"{self._other_form(previous, first, behind)}; {self._advice(unknown)}"
         )
 
-    def _other_form(self, around: str) -> str:
+    def _other_form(self, previous: str, first: str, behind: str) -> str:
         """An accent may be a character of its own (Unicode NFD) or not (NFC)."""
+        marks = "".join(takewhile(unicodedata.combining, behind))
+        letter = (previous if unicodedata.combining(first) else "") + first + marks
         forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
         for form in forms:
-            other = unicodedata.normalize(form, around)
-            if other != around and (self._look_up(other) < self.size).all():
-                return f"; as Unicode {form} writes it, '{other}', it is"
+            other = unicodedata.normalize(form, letter)
+            if other != letter and (self._look_up(other) < self.size).all():
+                return f"; as Unicode {form} writes it, '{escape(other)}', it is"
         return ""
 
     def _advice(self, unknown: Unknown) -> str:

@@ -72,7 +72,7 @@ def test_a_bar_is_as_long_as_the_accuracy_and_marked_at_the_confidence(
 
 
 @pytest.mark.parametrize(
-    ("confidence", "verdict"), [(0.6, ""), (0.9, ": too sure"), (0.1, ": not sure enough")]
+    ("confidence", "verdict"), [(0.59, ""), (0.9, ": too sure"), (0.1, ": not sure enough")]
 )
 def test_too_sure_is_what_is_more_than_chance_gives(confidence: float, verdict: str) -> None:
     """Of a hundred answers of which half are right, one in twenty times they are 10 % off."""
@@ -82,6 +82,21 @@ def test_too_sure_is_what_is_more_than_chance_gives(confidence: float, verdict: 
         show_calibration(console, found, "sources")
     [line] = [line for line in captured.get().splitlines() if line.startswith("mean confidence")]
     assert line.rstrip().endswith(f"50.00% are right{verdict}")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "count", "verdict"),
+    [(0.9, 3, ""), (0.6, 3, ""), (0.9, 300, ": not sure enough")],
+)
+def test_a_few_answers_that_are_all_right_say_little(
+    confidence: float, count: int, verdict: str
+) -> None:
+    found = calibration([confidence] * count, [True] * count, bins=2)
+    console = Console(width=100, color_system=None)
+    with console.capture() as captured:
+        show_calibration(console, found, "sources")
+    [line] = [line for line in captured.get().splitlines() if line.startswith("mean confidence")]
+    assert line.rstrip().endswith(f"100.00% are right{verdict}")
 
 
 def test_the_diagram_is_a_picture(half: str, text_run: str, tmp_path: Path) -> None:

@@ -198,3 +198,10 @@ def test_what_init_writes_for_a_short_text_can_be_trained(folder: Path, characte
     assert f"noticed: {characters:,} characters, fewer than " in result.stderr
     checked = CliRunner().invoke(config_app, ["check", "t.yaml"], catch_exceptions=False)
     assert checked.stdout == "t.yaml is valid\n"
+
+
+def test_a_text_too_short_for_any_training_is_refused_and_nothing_written(folder: Path) -> None:
+    Path("short.txt").write_text("the cat sat")
+    with pytest.raises(CharseqError, match="has 11 characters, too few to train on"):
+        CliRunner().invoke(app, ["s.yaml", "--text", "short.txt"], catch_exceptions=False)
+    assert not Path("s.yaml").exists()

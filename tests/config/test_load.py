@@ -64,6 +64,8 @@ def test_data_is_told_from_a_configuration(
         f"{data}: is {what}, not a configuration; "
         f"`charseq init words.yaml {option} {data}` writes one for it"
     )
+    data.write_text(SHORT, encoding="utf-8")
+    assert lm_config(data).data.text == "book.txt"  # a name alone says little
 
 
 def test_what_a_file_leaves_out_has_its_default(file: Path) -> None:

@@ -123,6 +123,8 @@ def test_another_loss_is_told_beside_right_gradients_and_first_beside_wrong_ones
     report, hint = check_own({**mine, "loss": loss / 3}, problem)
     assert report.passed
     assert hint.startswith("the gradients are right, but not the loss: it is ")
+    _, hint = check_own({**mine, "loss": loss * torch.nan}, problem)
+    assert hint.startswith("the gradients are right, but not the loss: it is nan")
     mine["weight_hh_l0"] = mine["weight_hh_l0"] + 1
     report, hint = check_own({**mine, "loss": 1.01 * loss}, problem)
     assert not report.passed
@@ -148,6 +150,8 @@ def test_a_gradient_that_is_wrong_alone_says_where(name: str, said: str) -> None
     assert said in hint
     _, hint = check_own({**right, name: right[name] / 3}, problem)
     assert hint == f"{name}: 1/3 of what is right: a mean over the sequences, not the sum"
+    _, hint = check_own({**right, name: torch.zeros_like(right[name])}, problem)
+    assert hint == f"{name}: zero everywhere: never filled, or nothing added"
 
 
 def test_where_it_begins_shows_in_the_last_step_that_is_wrong() -> None:

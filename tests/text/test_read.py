@@ -187,3 +187,18 @@ def test_an_error_is_raised_once_nothing_is_worked_on_any_more(broken: str) -> N
     with pytest.raises(ValueError, match=broken):
         list(beside(items(), work))
     assert worked == ["a"]
+
+
+def test_a_file_that_is_not_there_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    with pytest.raises(CharseqError, match=f"^a.txt: there is no such file in {gone}$"):
+        list(read_chunks(Path("a.txt")))
+    with pytest.raises(CharseqError, match=r"a.txt: there is no such file$"):
+        list(read_chunks(gone / "a.txt"))
+    gone.rmdir()
+    with pytest.raises(CharseqError, match=r"^a.txt: there is no such file$"):
+        list(read_chunks(Path("a.txt")))
