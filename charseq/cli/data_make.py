@@ -196,7 +196,6 @@ def _make(
         words: of the command that makes the same again, but for ``--split`` and ``--out``: options
             by name, None for a bare word.
     """
-
     from charseq.text.characters import escape
     from charseq.text.synthetic.write import (
         check_folder,

@@ -53,7 +53,6 @@ def show_calibration(console: "Console", found: "Calibration", unit: str) -> Non
 
     ``unit``: what the answers are called, in the plural.
     """
-
     table = plain_table()
     for heading in ("confidence", unit, "mean", "right", "gap"):
         table.add_column(heading, justify="right", no_wrap=True)

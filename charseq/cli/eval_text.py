@@ -180,7 +180,6 @@ def _as_json(
 def _show_score(
     console: "Console", trained: "TrainedLanguageModel", score: "Score", window: int | None
 ) -> None:
-
     unit = unit_of(trained)
     facts = {
         f"nats per {unit}": f"{score.nats:.4f}",

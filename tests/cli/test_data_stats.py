@@ -84,6 +84,14 @@ def test_pairs_may_have_any_name() -> None:
     assert "characters" in json.loads(stats("pairs.txt", "--json"))
 
 
+def test_what_nobody_sees_in_a_file_is_named() -> None:
+    text = "ab\tx\ncd\tx \nef\tx\ty\n\xe9\t\xe9\ne\u0301g\te\u0301\n"
+    Path("odd.tsv").write_text(text, encoding="utf-8")
+    said = json.loads(stats("odd.tsv", "--json"))["noticed"]
+    assert [line.partition(":")[0] for line in said] == ["line 3", "line 2", "line 5", "line 5"]
+    assert "a space at an end of the target" in stats("odd.tsv")
+
+
 def test_spaces_between_symbols_are_noticed() -> None:
     Path("words.tsv").write_text("ab\tone word\ncd\tan other\n")
     assert "separator" not in stats("words.tsv")
