@@ -175,7 +175,7 @@ class TrainingDisplay:
 
     def _evaluated(self, event: "Evaluated") -> None:
         train = "" if event.train_loss is None else f"  train {_figure(event.train_loss, 4)}"
-        best = "  best so far" if event.is_best else ""
+        best = "  best" if event.is_best else ""
         if event.diverged:
             best += "  diverged: worse than guessing"
         self._print(
