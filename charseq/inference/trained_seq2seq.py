@@ -256,6 +256,9 @@ class TrainedSeq2Seq:
     def was_trained_on(self, path: str) -> bool:
         """Whether a file is ``data.train``: the same file, or the bytes that a checkpoint noted.
 
+        Of a checkpoint alone whose training had ``data.valid`` or ``data.test`` nobody can tell: it
+        noted all their bytes together. Then it is False.
+
         Raises:
             CharseqError: the file is not there.
         """
