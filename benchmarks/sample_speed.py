@@ -33,6 +33,7 @@ from turns import Contenders, answer, machine, parser, ratio, show_ratio, write_
 from charseq.inference.decode import Writer, generate_text
 from charseq.inference.torch_stream import TorchStream
 from charseq.lstm import kernel
+from charseq.lstm.drawing import Drawing
 from charseq.lstm.stream import Stream
 from charseq.models.language_model import LanguageModel
 from charseq.text.vocab import Vocab
@@ -110,9 +111,7 @@ def work(contender: str, shape: str) -> Callable[[str], float]:
         VOCAB,
         "",
         length=10**12,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
+        drawing=Drawing(),
         seed=0,
     )
     return for_a_while(lambda: len(next(pieces)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from charseq.errors import CharseqError
 from charseq.inference.search import beam_search, sample
 from charseq.inference.trace import Hypothesis
+from charseq.lstm.drawing import Drawing
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_batches import pad
 
@@ -23,9 +24,7 @@ def convert(
     beam: int = 1,
     n_best: int = 1,
     length_penalty: float = 0.0,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
+    drawing: Drawing | None = None,
     seed: int = 0,
     max_target_length: int = 200,
     batch_size: int = 256,
@@ -41,9 +40,9 @@ def convert(
 
     Args:
         beam, n_best, length_penalty, with_attention: as in ``search.beam_search``.
-        temperature: draw ``n_best`` hypotheses of each source instead, as ``search.sample`` with
-            ``top_k``, ``top_p`` and ``seed``, and give the different ones, the likeliest first;
-            ``beam`` and ``length_penalty`` are not used then.
+        drawing: draw ``n_best`` hypotheses of each source instead, as ``search.sample`` with
+            ``seed``, and give the different ones, the likeliest first; ``beam`` and
+            ``length_penalty`` are not used then.
         max_target_length: the most symbols of a hypothesis; one that does not end behind them is
             cut off there.
         batch_size: hypotheses side by side, all sources' together; fewer where sources are long.
@@ -58,11 +57,11 @@ def convert(
             "decoding: batch_size and max_target_length must be at least 1, not "
             f"{batch_size} and {max_target_length}"
         )
-    side_by_side = max(1, batch_size // max(1, n_best if temperature is not None else beam))
+    side_by_side = max(1, batch_size // max(1, n_best if drawing is not None else beam))
 
     def decode(batch: list[tuple[int, NDArray[np.int64]]]) -> list[list[Hypothesis]]:
         ids, lengths = pad([source for _, source in batch])
-        if temperature is None:
+        if drawing is None:
             return beam_search(
                 models,
                 ids,
@@ -80,9 +79,7 @@ def convert(
             numbers=[number for number, _ in batch],
             seed=seed,
             draws=n_best,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
+            drawing=drawing,
             max_length=max_target_length,
             with_attention=with_attention,
         )

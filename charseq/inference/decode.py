@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
-from charseq.inference.drawing import check_drawing
+from charseq.lstm.drawing import Drawing
 from charseq.lstm.stream import diverged
 from charseq.text.vocab import Ids, Unknown, Vocab
 
@@ -22,7 +22,7 @@ PATIENCE = 0.02  # seconds: about how long a reader, and Ctrl-C, wait for the ne
 
 
 class Writer(Protocol):
-    """One text that is being written, by the kernel (``lstm.stream``) or torch (``torch_stream``).
+    """A text that is being written, by the kernel (``lstm.stream``) or torch (``torch_stream``).
 
     ``lstm.stream.Stream`` says what each of these means. ``read`` comes once, before ``write``.
     """
@@ -37,13 +37,10 @@ class Writer(Protocol):
 
     def write(
         self,
-        symbol: int,
+        symbols: NDArray[np.int64],
         uniforms: NDArray[np.float64],
-        *,
-        temperature: float,
-        top_k: int | None,
-        top_p: float | None,
-        never: int | None,
+        drawing: Drawing,
+        never: int | None = None,
     ) -> NDArray[np.int64]: ...
 
 
@@ -54,17 +51,6 @@ class BatchWriter(Writer, Protocol):
 
     def without_first(self, count: int) -> Self: ...
 
-    def write_all(
-        self,
-        symbols: NDArray[np.int64],
-        uniforms: NDArray[np.float64],
-        *,
-        temperature: float,
-        top_k: int | None,
-        top_p: float | None,
-        never: int | None,
-    ) -> NDArray[np.int64]: ...
-
 
 def generate_text(
     writer: Writer,
@@ -72,9 +58,7 @@ def generate_text(
     prime: str,
     *,
     length: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
+    drawing: Drawing,
     seed: int,
     stop: str | None = None,
     unknown: Unknown = "error",
@@ -102,9 +86,7 @@ def generate_text(
         prompt_ids(vocab, prime, unknown),
         # So many bytes hold ``length`` characters for certain, even when the last one is cut.
         length=length * MOST_BYTES if vocab.kind == "byte" else length,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
+        drawing=drawing,
         seed=seed,
         never=vocab.unknown_id,
     )
@@ -129,9 +111,7 @@ def generate(
     prompt: Sequence[int] | Ids,
     *,
     length: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
+    drawing: Drawing,
     seed: int,
     never: int | None = None,
 ) -> Iterator[NDArray[np.int64]]:
@@ -141,14 +121,12 @@ def generate(
     that a fast model is not held up by what becomes of its text.
 
     Args:
-        temperature, top_k, top_p: as in ``distribution.tempered``.
         never: an id that is not to be written, unless there is no other.
 
     Raises:
         CharseqError: at once when an argument is out of range; later when the model gives NaN.
     """
     _check(len(prompt), length)
-    check_drawing(temperature, top_k, top_p)
     if writer.symbols == 1:
         never = None
 
@@ -160,10 +138,7 @@ def generate(
         while left:
             began = perf_counter()
             numbers = draw(min(count, left))
-            last = int(ids[-1])
-            ids = writer.write(
-                last, numbers, temperature=temperature, top_k=top_k, top_p=top_p, never=never
-            )
+            ids = writer.write(ids[-1:], numbers[:, None], drawing, never)[:, 0]
             if perf_counter() - began < PATIENCE / 2:
                 count *= 2
             if len(ids):

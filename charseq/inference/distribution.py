@@ -5,21 +5,20 @@ import math
 import torch
 from torch import Tensor
 
+from charseq.lstm.drawing import Drawing
 
-def tempered(
-    scores: Tensor, temperature: float, top_k: int | None = None, top_p: float | None = None
-) -> Tensor:
+
+def tempered(scores: Tensor, drawing: Drawing) -> Tensor:
     """Logarithms of probabilities for logits or log-probabilities, each row of (R, V) by itself.
 
-    First softmax(scores / temperature), where 0 leaves the likeliest symbol alone; then the
-    ``top_k`` likeliest symbols; then of these the smallest set of likeliest ones that holds at
-    least the share ``top_p`` (the nucleus of Holtzman et al. 2020). What is cut off is -inf, and
-    the rest adds up to 1. Of equally likely symbols the one with the smaller id counts as likelier.
+    What ``drawing`` cuts off is -inf. Of equally likely symbols the one with the smaller id counts
+    as likelier.
     """
+    top_k, top_p = drawing.top_k, drawing.top_p
     peak, likeliest = scores.max(1, keepdim=True)
-    if temperature == 0.0:
+    if drawing.temperature == 0.0:
         return torch.full_like(scores, -math.inf).scatter_(1, likeliest, 0.0)
-    scores = (scores - peak) / temperature  # at most 0: no overflow, however cold
+    scores = (scores - peak) / drawing.temperature  # at most 0: no overflow, however cold
     if top_k is not None or (top_p is not None and top_p < 1.0):
         ordered, order = scores.sort(dim=1, descending=True, stable=True)
         cut = torch.arange(scores.shape[1], device=scores.device) >= (top_k or scores.shape[1])

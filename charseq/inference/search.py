@@ -18,10 +18,10 @@ from torch import Tensor
 from charseq.errors import CharseqError
 from charseq.inference.beam import search
 from charseq.inference.distribution import tempered
-from charseq.inference.drawing import check_drawing
 from charseq.inference.ensemble import Ensemble, reading_all
 from charseq.inference.follow import follow, greedy
 from charseq.inference.trace import Hypothesis, Ints, hypotheses
+from charseq.lstm.drawing import Drawing
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_vocab import TARGET_UNKNOWN
 
@@ -90,17 +90,15 @@ def sample(
     numbers: Sequence[int],
     seed: int,
     draws: int = 1,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
+    drawing: Drawing,
     max_length: int | NDArray[Any],
     with_attention: bool = False,
     never: int | None = TARGET_UNKNOWN,
 ) -> list[list[Hypothesis]]:
     """So many ``draws`` for each source (S, B), one symbol after the other, in the order drawn.
 
-    The distribution is that of ``distribution.tempered``; what is left of ``beam_search``'s
-    arguments means the same here. ``score`` is the log-probability.
+    What is left of ``beam_search``'s arguments means the same here. ``score`` is the
+    log-probability.
 
     Args:
         numbers: (B,), which source each is among all that the caller has. Its uniform random
@@ -116,7 +114,6 @@ def sample(
             "sample: give a number for each source, at least one draw and a seed of at least 0; "
             f"not {len(numbers)} numbers for {len(lengths)} sources, {draws} draws, seed {seed}"
         )
-    check_drawing(temperature, top_k, top_p)
     uniform = np.zeros((len(most), draws, 1 + max(most, default=0)))
     for b, number in enumerate(numbers):
         for draw in range(draws):
@@ -125,7 +122,7 @@ def sample(
 
     def choose(log_p: Tensor, where: Ints, step: int) -> Tensor:
         # Inverts the cumulative distribution: a symbol of probability 0 is never drawn.
-        cumulative = tempered(log_p, temperature, top_k, top_p).exp().cumsum(1).cpu()
+        cumulative = tempered(log_p, drawing).exp().cumsum(1).cpu()
         u = torch.from_numpy(uniform[where, :, step].reshape(-1, 1))
         return torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True)
 

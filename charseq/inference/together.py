@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charseq.inference.decode import BatchWriter, Writer, uniform_numbers
+from charseq.lstm.drawing import Drawing
 
 MOST = 12  # texts at once: more are no faster, and the first keeps its reader waiting
 
@@ -44,16 +45,20 @@ class _Texts:
             self.writer.read(ids)
             self._has_prime = True
 
-    def take(self, row: int, symbol: int, count: int, **settings: Any) -> NDArray[np.int64]:
+    def take(
+        self, row: int, symbol: int, count: int, drawing: Drawing, never: int | None
+    ) -> NDArray[np.int64]:
         """The next ``count`` symbols of a text; fewer where the model diverged."""
         missing = count - sum(map(len, self._waiting[row]))
         if missing > 0:
-            self._write(row, symbol, missing, settings)
+            self._write(row, symbol, missing, drawing, never)
         text = np.concatenate(self._waiting[row])
         self._waiting[row] = [text[count:]]
         return text[:count]
 
-    def _write(self, row: int, symbol: int, count: int, settings: dict[str, Any]) -> None:
+    def _write(
+        self, row: int, symbol: int, count: int, drawing: Drawing, never: int | None
+    ) -> None:
         """Write more of a text and of all behind it; those in front have been read."""
         texts = len(self._waiting) - row
         if self._last is None:
@@ -63,7 +68,7 @@ class _Texts:
             self._last = self._last[row - self._first :]
         self._first = row
         numbers = np.stack([draw(count) for draw in self._numbers[row:]], axis=1)
-        written = self.writer.write_all(self._last, numbers, **settings)
+        written = self.writer.write(self._last, numbers, drawing, never)
         if len(written):
             self._last = written[-1]
         for waiting, new in zip(self._waiting[row:], written.T, strict=True):
@@ -91,7 +96,12 @@ class _OneOfMany:
         self._texts.read(ids)
 
     def write(
-        self, symbol: int, uniforms: NDArray[np.float64], **settings: Any
+        self,
+        symbols: NDArray[np.int64],
+        uniforms: NDArray[np.float64],
+        drawing: Drawing,
+        never: int | None = None,
     ) -> NDArray[np.int64]:
         """See ``Stream.write``; the ``uniforms`` are those of the text's seed, which it has."""
-        return self._texts.take(self._row, symbol, len(uniforms), **settings)
+        written = self._texts.take(self._row, int(symbols[0]), len(uniforms), drawing, never)
+        return written[:, None]

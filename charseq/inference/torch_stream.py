@@ -15,6 +15,7 @@ from charseq.inference.distribution import tempered
 from charseq.inference.evaluate import reading
 from charseq.lstm.cell import State
 from charseq.lstm.compiler import UnavailableError
+from charseq.lstm.drawing import Drawing
 from charseq.lstm.stream import Stream
 from charseq.lstm.tensors import DTYPES
 from charseq.models.language_model import LanguageModel
@@ -67,36 +68,12 @@ class TorchStream:
 
     def write(
         self,
-        symbol: int,
+        symbols: NDArray[np.int64],
         uniforms: NDArray[np.float64],
-        *,
-        temperature: float,
-        top_k: int | None = None,
-        top_p: float | None = None,
+        drawing: Drawing,
         never: int | None = None,
     ) -> NDArray[np.int64]:
         """See ``Stream.write``."""
-        written = self.write_all(
-            np.array([symbol]),
-            uniforms[:, None],
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            never=never,
-        )
-        return written[:, 0]
-
-    def write_all(
-        self,
-        symbols: NDArray[np.int64],
-        uniforms: NDArray[np.float64],
-        *,
-        temperature: float,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        never: int | None = None,
-    ) -> NDArray[np.int64]:
-        """See ``Stream.write_all``."""
         written = np.empty(uniforms.shape, np.int64)
         ids = torch.from_numpy(symbols).to(self._model.device)
         with torch.inference_mode():
@@ -108,7 +85,7 @@ class TorchStream:
                 self.logits = scores.numpy() if len(scores) > 1 else scores[0].numpy()
                 if not scores.amax(-1).isfinite().all():  # NaN wins every comparison here
                     return written[:done]
-                drawn = _draw(tempered(scores, temperature, top_k, top_p), numbers)
+                drawn = _draw(tempered(scores, drawing), numbers)
                 written[done] = drawn.numpy()
                 ids = drawn.to(self._model.device)
         return written

@@ -19,6 +19,7 @@ from charseq.inference.decode import BatchWriter, generate_text, prompt_ids
 from charseq.inference.own_data import own_config
 from charseq.inference.together import write_together
 from charseq.lstm.compiler import UnavailableError
+from charseq.lstm.drawing import Drawing
 from charseq.lstm.stream import Stream
 from charseq.models.checkpoint_file import WEIGHTS, Arrays, step_of
 from charseq.text.characters import escape
@@ -160,6 +161,11 @@ class TrainedLanguageModel:
         Read each to its end before the next.
         """
         defaults = self.config.sample
+        drawing = Drawing(
+            temperature=defaults.temperature if temperature is None else temperature,
+            top_k=defaults.top_k if top_k is None else top_k,
+            top_p=defaults.top_p if top_p is None else top_p,
+        )
         for seed in seeds:
             if not 0 <= seed < 2**63:
                 raise CharseqError(f"seed: must be at least 0 and below 2**63, not {seed}")
@@ -171,9 +177,7 @@ class TrainedLanguageModel:
                 self.vocab,
                 self.default_prime if prime is None else prime,
                 length=defaults.length if length is None else length,
-                temperature=defaults.temperature if temperature is None else temperature,
-                top_k=defaults.top_k if top_k is None else top_k,
-                top_p=defaults.top_p if top_p is None else top_p,
+                drawing=drawing,
                 seed=seed,
                 stop=stop,
                 unknown=unknown,

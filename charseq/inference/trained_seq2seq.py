@@ -17,6 +17,7 @@ from charseq.inference.metrics import PairScore
 from charseq.inference.own_data import own_config
 from charseq.inference.pairs import Judged, evaluate_pairs
 from charseq.inference.trace import Hypothesis
+from charseq.lstm.drawing import Drawing
 from charseq.models.checkpoint_file import step_of
 from charseq.models.seq2seq import Seq2Seq
 from charseq.progress import Progress
@@ -199,9 +200,7 @@ class TrainedSeq2Seq:
             beam=max(width, n_best),
             n_best=n_best,
             length_penalty=penalty,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
+            drawing=None if temperature is None else Drawing(temperature, top_k, top_p),
             seed=defaults.seed if seed is None else seed,
             max_target_length=self.config.data.max_target_length,
             with_attention=with_attention,

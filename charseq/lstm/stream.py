@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from charseq.errors import CharseqError
 from charseq.lstm import kernel
 from charseq.lstm.compiler import UnavailableError
+from charseq.lstm.drawing import Drawing
 from charseq.lstm.threads import told_threads, usable_cores
 
 Array = NDArray[np.float32] | NDArray[np.float64]
@@ -155,56 +156,29 @@ class Stream:
 
     def write(
         self,
-        symbol: int,
+        symbols: NDArray[np.int64],
         uniforms: NDArray[np.float64],
-        *,
-        temperature: float,
-        top_k: int | None = None,
-        top_p: float | None = None,
+        drawing: Drawing,
         never: int | None = None,
     ) -> NDArray[np.int64]:
-        """Read ``symbol`` and write as many as there are ``uniforms`` in [0, 1) to draw with: (n,).
+        """Read the ``symbols`` (B,) of B texts, and write one for each of ``uniforms`` (n, B).
 
-        They are fewer where the model's largest output is NaN or infinite: that is ``diverged``.
-        The settings are those of ``inference.distribution.tempered``; ``never`` is a symbol that is
-        not to be written. The last symbol is not read yet: give it to the next call.
+        They are in [0, 1), and a symbol is drawn with each; ``never`` is one that is not to be
+        written. Every text gets the symbols that it would get alone, to the bit. All are shorter
+        where the model's largest output for one of them is NaN or infinite: that is ``diverged``.
+        The last symbols are not read yet: give them to the next call.
 
         Raises:
             CharseqError: there is no such symbol.
-        """
-        written = self.write_all(
-            np.array([symbol]),
-            uniforms[:, None],
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            never=never,
-        )
-        return written[:, 0]
-
-    def write_all(
-        self,
-        symbols: NDArray[np.int64],
-        uniforms: NDArray[np.float64],
-        *,
-        temperature: float,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        never: int | None = None,
-    ) -> NDArray[np.int64]:
-        """``write`` for several texts: ``symbols`` (B,), ``uniforms`` and what is written (n, B).
-
-        Every text gets the symbols that it would get alone, to the bit. All are shorter where the
-        output for one of them is not finite.
         """
         if not len(symbols) == uniforms.shape[1] == self.h.shape[1]:
             raise CharseqError(f"{len(symbols)} symbols for {self.h.shape[1]} texts")
         if not 0 <= symbols.min() <= symbols.max() < self.symbols:
             wrong = symbols[(symbols < 0) | (symbols >= self.symbols)][0]
             raise CharseqError(f"symbol {wrong} is not in 0 to {self.symbols - 1}")
-        fields = self._fields
-        fields.temperature, fields.top_p = temperature, 1.0 if top_p is None else top_p
-        fields.top_k, fields.never = top_k or 0, -1 if never is None else never
+        fields, top_p = self._fields, drawing.top_p
+        fields.temperature, fields.top_p = drawing.temperature, 1.0 if top_p is None else top_p
+        fields.top_k, fields.never = drawing.top_k or 0, -1 if never is None else never
         symbols = np.ascontiguousarray(symbols, np.int64)
         return self._run(symbols, np.ascontiguousarray(uniforms, np.float64))
 

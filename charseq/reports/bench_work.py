@@ -26,6 +26,7 @@ from charseq.errors import CharseqError
 from charseq.inference.convert import convert
 from charseq.inference.decode import generate
 from charseq.inference.torch_stream import open_stream
+from charseq.lstm.drawing import Drawing
 from charseq.models.build import build_model
 from charseq.models.language_model import LanguageModel
 from charseq.models.seq2seq import Seq2Seq
@@ -126,9 +127,7 @@ def _writing(model: LanguageModel, *, bfloat16: bool) -> Callable[[], int]:
         open_stream(model, bfloat16=bfloat16),
         [0],
         length=10**12,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
+        drawing=Drawing(),
         seed=0,
     )
     return lambda: len(next(chunks))

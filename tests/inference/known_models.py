@@ -14,6 +14,7 @@ from torch import Tensor
 
 from charseq.inference.search import beam_search, sample
 from charseq.inference.trace import Hypothesis
+from charseq.lstm.drawing import Drawing
 from charseq.models.seq2seq import Seq2Seq
 
 Source = tuple[int, ...]
@@ -172,8 +173,14 @@ sources_strategy = st.lists(
 )
 
 
-def draw(models: Sequence[Table | Seq2Seq], sources: Sequence[Source], **options: Any) -> Any:
+def draw(
+    models: Sequence[Table | Seq2Seq],
+    sources: Sequence[Source],
+    drawing: Drawing = Drawing(),  # noqa: B008
+    **options: Any,
+) -> Any:
     options = {
         "numbers": range(len(sources)), "seed": 0, "max_length": 8, "never": None, **options
     }  # fmt: skip
+    options["drawing"] = drawing
     return sample([cast(Seq2Seq, model) for model in models], *padded(sources), **options)

@@ -16,6 +16,7 @@ from charseq.inference import convert as converting
 from charseq.inference.convert import convert
 from charseq.inference.search import beam_search, sample
 from charseq.inference.trace import Hypothesis
+from charseq.lstm.drawing import Drawing
 from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.symbols import Symbols
@@ -65,7 +66,9 @@ def test_every_source_gets_what_it_gets_alone_and_in_order(
 ) -> None:
     model = make_model().double()
     sources = encoded(random_sources(size))
-    options: dict[str, Any] = {"temperature": 0.7, "seed": 5} if draws else {"length_penalty": 0.5}
+    options: dict[str, Any] = (
+        {"drawing": Drawing(0.7), "seed": 5} if draws else {"length_penalty": 0.5}
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(converting, "WINDOW", window)
         patch.setattr(converting, "TYPICAL_LENGTH", 2)  # several batches of fewer sources
@@ -104,9 +107,9 @@ def test_draws_are_given_once_each_and_the_likeliest_first(monkeypatch: pytest.M
     drawn = [((2, 3), -3.0), ((4,), -1.5), ((2, 3), -3.0), ((5,), -1.5), ((), -2.0), ((4,), -1.5)]
     hypotheses = [Hypothesis(ids, log_p, -log_p, True) for ids, log_p in drawn]
     monkeypatch.setattr(converting, "sample", lambda *_, draws, **__: [hypotheses[:draws]])
-    ((_, found),) = convert([make_model()], encoded(["a"]), temperature=1.0, n_best=6)
+    ((_, found),) = convert([make_model()], encoded(["a"]), drawing=Drawing(), n_best=6)
     assert [one.ids for one in found] == [(4,), (5,), (), (2, 3)]
-    ((_, found),) = convert([make_model()], encoded(["a"]), temperature=1.0)
+    ((_, found),) = convert([make_model()], encoded(["a"]), drawing=Drawing())
     assert [one.ids for one in found] == [(2, 3)]
 
 
@@ -117,12 +120,12 @@ def test_a_draw_that_ended_is_not_given_up_for_one_cut_off_there(
     cut, ended = Hypothesis((2, 3), -1.0, -1.0, False), Hypothesis((2, 3), -1.5, -1.5, True)
     for drawn in ([ended, cut], [cut, ended]):
         monkeypatch.setattr(converting, "sample", lambda *_, drawn=drawn, **__: [drawn])
-        ((_, found),) = convert([make_model()], encoded(["a"]), temperature=1.0, n_best=2)
+        ((_, found),) = convert([make_model()], encoded(["a"]), drawing=Drawing(), n_best=2)
         assert found == [ended]
 
 
 def test_what_is_drawn_follows_from_the_number_of_the_source() -> None:
-    options: dict[str, Any] = {"temperature": 1.0, "max_target_length": 20}
+    options: dict[str, Any] = {"drawing": Drawing(), "max_target_length": 20}
     model = make_model()
     together = dict(convert([model], encoded(["ab"] * 4), **options))
     assert len({found[0].ids for found in together.values()}) > 1
@@ -204,7 +207,9 @@ def test_in_single_precision_the_texts_are_the_same_in_any_batch(attention: str)
         assert len({text for texts in alone for text in texts}) > 15, "the outputs are to differ"
 
 
-@pytest.mark.parametrize("options", [{"beam": 1}, {"beam": 3, "n_best": 3}, {"temperature": 9.0}])
+@pytest.mark.parametrize(
+    "options", [{"beam": 1}, {"beam": 3, "n_best": 3}, {"drawing": Drawing(9.0)}]
+)
 def test_no_target_is_longer_than_the_greatest_length_ended_or_not(options: dict[str, Any]) -> None:
     endless = make_model()
     with torch.no_grad():
@@ -221,5 +226,5 @@ def test_no_target_is_longer_than_the_greatest_length_ended_or_not(options: dict
             ended = {len(one.ids) for one in found if one.finished}
             assert {len(one.ids) for one in found if not one.finished} == {most}
             assert max(ended, default=0) <= most
-            if "temperature" in options and model is not endless:
+            if "drawing" in options and model is not endless:
                 assert most in ended, "END is a step of its own"

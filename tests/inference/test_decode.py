@@ -26,6 +26,7 @@ from charseq.inference.distribution import tempered
 from charseq.inference.torch_stream import TorchStream, open_stream
 from charseq.lstm import kernel
 from charseq.lstm.compiler import UnavailableError
+from charseq.lstm.drawing import Drawing
 from charseq.lstm.stream import Stream
 from charseq.models.language_model import LanguageModel
 from charseq.text.vocab import Unknown, Vocab
@@ -91,9 +92,7 @@ def write(
             vocab,
             prime,
             length=length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
+            drawing=Drawing(temperature, top_k, top_p),
             seed=seed,
             stop=stop,
             unknown=unknown,
@@ -107,9 +106,7 @@ def pieces_of(model: LanguageModel, opener: Open, prime: str = "", seed: int = 0
         VOCAB,
         prime,
         length=40,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
+        drawing=Drawing(),
         seed=seed,
     )
 
@@ -117,22 +114,23 @@ def pieces_of(model: LanguageModel, opener: Open, prime: str = "", seed: int = 0
 def test_the_nucleus_of_a_known_distribution() -> None:
     logits = torch.tensor([[0.1, 0.5, 0.15, 0.25]]).log()
     for top_p, kept in ((0.4, [1]), (0.6, [1, 3]), (0.76, [1, 3, 2]), (0.95, [0, 1, 2, 3])):
-        log_p = tempered(logits, 1.0, top_p=top_p)[0]
+        log_p = tempered(logits, Drawing(top_p=top_p))[0]
         assert torch.isfinite(log_p).nonzero().flatten().tolist() == sorted(kept)
-    two = tempered(logits, 1.0, top_k=2)[0].exp().tolist()
+    two = tempered(logits, Drawing(top_k=2))[0].exp().tolist()
     assert two == pytest.approx([0, 2 / 3, 0, 1 / 3])
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-12, 1e300])
 def test_no_temperature_gives_nan(temperature: float) -> None:
-    log_p = tempered(torch.tensor([[3.0e38, -3.0e38, 1.0]]).double(), temperature, 2, 0.9)
+    logits = torch.tensor([[3.0e38, -3.0e38, 1.0]]).double()
+    log_p = tempered(logits, Drawing(temperature, 2, 0.9))
     assert not log_p.isnan().any()
     assert log_p.exp().sum().item() == pytest.approx(1.0)
 
 
 def test_the_logits_are_left_as_they_were() -> None:
     logits = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64)
-    tempered(logits, 0.5, 1, 0.5)
+    tempered(logits, Drawing(0.5, 1, 0.5))
     assert logits.tolist() == [[1.0, 2.0, 3.0]]
 
 
@@ -177,9 +175,7 @@ def test_the_kernel_and_torch_write_the_same(
             writer,
             prompt,
             length=40,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
+            drawing=Drawing(temperature, top_k, top_p),
             seed=seed,
             never=never,
         )
@@ -221,10 +217,14 @@ class Counting:
         pass
 
     def write(
-        self, symbol: int, uniforms: NDArray[np.float64], **settings: object
+        self,
+        symbols: NDArray[np.int64],
+        uniforms: NDArray[np.float64],
+        drawing: Drawing,
+        never: int | None = None,
     ) -> NDArray[np.int64]:
         self.now += self.seconds(len(uniforms))
-        return np.zeros(len(uniforms), np.int64)
+        return np.zeros(uniforms.shape, np.int64)
 
 
 def test_the_first_symbol_comes_alone_and_none_waits_long_for_its_chunk(
@@ -233,9 +233,7 @@ def test_the_first_symbol_comes_alone_and_none_waits_long_for_its_chunk(
     def sizes(seconds: Callable[[int], float], length: int) -> list[int]:
         writer = Counting(seconds)
         monkeypatch.setattr(decode, "perf_counter", lambda: writer.now)
-        chunks = generate(
-            writer, [0], length=length, temperature=1.0, top_k=None, top_p=None, seed=0
-        )
+        chunks = generate(writer, [0], length=length, drawing=Drawing(), seed=0)
         return [len(chunk) for chunk in chunks]
 
     assert sizes(lambda count: 0.0, 36) == [1, 2, 4, 8, 16, 5]
@@ -294,9 +292,7 @@ def test_symbols_come_as_often_as_the_model_says(opener: Open) -> None:
 @either
 def test_greedy_text_is_what_the_likeliest_symbols_make(opener: Open) -> None:
     model = make_model()
-    chunks = generate(
-        opener(model), [2, 3], length=20, temperature=0.0, top_k=None, top_p=None, seed=9
-    )
+    chunks = generate(opener(model), [2, 3], length=20, drawing=Drawing(0.0), seed=9)
     ids = [2, 3]
     for choice in np.concatenate(list(chunks)).tolist():
         with torch.no_grad():  # the whole text anew at every step
@@ -357,9 +353,9 @@ def test_a_symbol_of_probability_zero_is_not_drawn_even_by_the_outermost_numbers
     with torch.no_grad():
         model.output.weight.zero_()
         model.output.bias[3:7] = torch.tensor([5.0, 9.0, 8.0, 7.0])
-    outermost = np.array([0.0, 1.0 - 2.0**-53])
-    written = TorchStream(model).write(0, outermost, temperature=1.0, top_k=3, never=4)
-    assert written.tolist() == [3, 6]
+    outermost = np.array([[0.0], [1.0 - 2.0**-53]])
+    written = TorchStream(model).write(np.zeros(1, np.int64), outermost, Drawing(top_k=3), never=4)
+    assert written[:, 0].tolist() == [3, 6]
 
 
 def test_a_character_that_the_model_never_saw_is_refused_before_anything_is_written() -> None:
@@ -391,9 +387,7 @@ def test_an_empty_prompt_is_refused() -> None:
             TorchStream(make_model()),
             [],
             length=1,
-            temperature=1.0,
-            top_k=None,
-            top_p=None,
+            drawing=Drawing(),
             seed=0,
         )
 

@@ -1,6 +1,7 @@
 """Strings are drawn as often as the models say, for each source alone."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from known_models import (
 )
 from numpy.typing import NDArray
 
+from charseq.lstm.drawing import Drawing
 from charseq.text.pair_vocab import END
 
 
@@ -55,7 +57,7 @@ def test_a_source_draws_the_same_in_any_batch(
     sources: list[int], draws: int, seed: int, temperature: float
 ) -> None:
     table = random_table(4, seed=3)
-    options = {"seed": seed, "temperature": temperature}
+    options: dict[str, Any] = {"seed": seed, "drawing": Drawing(temperature)}
     batch = draw([table], [SOURCES[i] for i in sources], numbers=sources, draws=draws, **options)
     for i, found in zip(sources, batch, strict=True):
         alone = draw([table], [SOURCES[i]], numbers=[i], draws=3, **options)[0]
@@ -74,8 +76,8 @@ def test_other_seeds_numbers_and_draws_give_other_strings() -> None:
 def test_without_temperature_the_likeliest_is_drawn() -> None:
     table = random_table(5, seed=8)
     greedy = search([table], SOURCES, max_length=8)
-    for options in ({"temperature": 0.0}, {"top_k": 1}, {"top_p": 1e-6}):
-        for found, expected in zip(draw([table], SOURCES, **options), greedy, strict=True):
+    for drawing in (Drawing(0.0), Drawing(top_k=1), Drawing(top_p=1e-6)):
+        for found, expected in zip(draw([table], SOURCES, drawing), greedy, strict=True):
             assert_same(found, [(h.ids, h.log_probability, h.finished) for h in expected])
 
 
@@ -97,5 +99,6 @@ def test_what_has_no_probability_is_not_drawn_even_by_the_smallest_number(
 
     monkeypatch.setattr(np.random, "default_rng", lambda seed: Zeros())
     table = Table(3, lambda source, prefix: [0.0, 1.0, 5.0])
-    assert draw([table], [(1,)], top_k=2, max_length=3, never=UNKNOWN)[0][0].ids == ()
-    assert draw([table], [(1,)], top_k=1, max_length=3, never=UNKNOWN)[0][0].ids == (2, 2, 2)
+    assert draw([table], [(1,)], Drawing(top_k=2), max_length=3, never=UNKNOWN)[0][0].ids == ()
+    ((likeliest,),) = draw([table], [(1,)], Drawing(top_k=1), max_length=3, never=UNKNOWN)
+    assert likeliest.ids == (2, 2, 2)

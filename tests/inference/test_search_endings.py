@@ -23,6 +23,7 @@ from known_models import (
 )
 
 from charseq.inference.search import sample
+from charseq.lstm.drawing import Drawing
 
 
 def test_what_was_cut_off_comes_after_what_finished() -> None:
@@ -58,8 +59,15 @@ def test_the_unknown_symbol_is_not_written_unless_there_is_no_other() -> None:
         stuck, free = search([table], [(1,), (2,)], beam=beam, never=UNKNOWN)
         assert stuck[0].ids[:1] == (UNKNOWN,)
         assert UNKNOWN not in stuck[0].ids[1:] + free[0].ids
+    sources = padded([(1,), (2,)])
     draws = sample(
-        [table.as_model()], *padded([(1,), (2,)]), numbers=[0, 1], seed=1, draws=20, max_length=5
+        [table.as_model()],
+        *sources,
+        numbers=[0, 1],
+        seed=1,
+        draws=20,
+        drawing=Drawing(),
+        max_length=5,
     )
     assert all(one.ids[:1] == (UNKNOWN,) and UNKNOWN not in one.ids[1:] for one in draws[0])
     assert not any(UNKNOWN in one.ids for one in draws[1])

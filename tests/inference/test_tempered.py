@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charseq.inference.distribution import tempered
+from charseq.lstm.drawing import Drawing
 
 
 def plainly_tempered(
@@ -42,7 +43,7 @@ def test_every_row_is_tempered_as_if_it_were_alone(
     halves: list[list[int]], temperature: float, top_k: int | None, top_p: float | None
 ) -> None:
     logits = torch.tensor(halves).double() / 2
-    rows = tempered(logits.log_softmax(1), temperature, top_k, top_p)
+    rows = tempered(logits.log_softmax(1), Drawing(temperature, top_k, top_p))
     for row, scores in zip(rows, logits, strict=True):
         expected = plainly_tempered(scores.tolist(), temperature, top_k, top_p)
         np.testing.assert_allclose(row.exp(), expected, rtol=1e-9, atol=1e-12)
@@ -50,5 +51,6 @@ def test_every_row_is_tempered_as_if_it_were_alone(
 
 def test_of_equally_likely_symbols_the_first_are_drawn_from() -> None:
     for size in (4, 5000):
-        rows = tempered(torch.zeros(2, size).double().log_softmax(1), 1.0, top_k=4, top_p=0.5)
+        level = torch.zeros(2, size).double().log_softmax(1)
+        rows = tempered(level, Drawing(top_k=4, top_p=0.5))
         assert rows.isfinite().nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]

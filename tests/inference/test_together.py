@@ -11,6 +11,7 @@ from charseq.errors import CharseqError
 from charseq.inference.decode import BatchWriter, generate_text
 from charseq.inference.together import MOST, write_together
 from charseq.inference.torch_stream import TorchStream, open_stream
+from charseq.lstm.drawing import Drawing
 from charseq.models.language_model import LanguageModel
 from charseq.text.vocab import Vocab
 
@@ -50,9 +51,7 @@ def texts(
                 VOCAB,
                 prime,
                 length=length,
-                temperature=temperature,
-                top_k=5,
-                top_p=0.9,
+                drawing=Drawing(temperature, 5, 0.9),
                 seed=seed,
                 stop=stop,
             )
@@ -62,11 +61,9 @@ def texts(
 
 
 def alone(opener: Open, model: LanguageModel, seed: int, **options: str | int | float) -> str:
-    settings = {"length": 60, "stop": None, "temperature": 1.0} | options
+    settings = {"length": 60, "stop": None, "drawing": Drawing(1.0, 5, 0.9)} | options
     writer = opener(model)
-    return "".join(
-        generate_text(writer, VOCAB, "abc", top_k=5, top_p=0.9, seed=seed, **settings)  # type: ignore[arg-type]
-    )
+    return "".join(generate_text(writer, VOCAB, "abc", seed=seed, **settings))  # type: ignore[arg-type]
 
 
 @either
@@ -123,14 +120,15 @@ def test_every_bit_of_the_logits_is_that_of_a_text_alone(kind: str, threads: int
     first.read(np.array([1, 2, 3]))
     numbers = np.random.default_rng(0).random((20, 13))
     together = first.copies(13)
-    written = together.write_all(np.full(13, 4), numbers, temperature=1.0)
+    written = together.write(np.full(13, 4), numbers, Drawing())
     for text in range(13):
         one = first.copies(1)
-        assert one.write(4, numbers[:, text], temperature=1.0).tolist() == written[:, text].tolist()
+        mine = one.write(np.array([4]), numbers[:, text, None], Drawing())
+        assert mine[:, 0].tolist() == written[:, text].tolist()
         assert np.array_equal(one.logits, together.logits[text])
         np.testing.assert_array_equal(one.h[:, 0], together.h[:, text])
-    rest = together.without_first(11).write_all(written[-1, 11:], numbers[:, 11:], temperature=1.0)
-    again = together.write_all(written[-1], numbers, temperature=1.0)
+    rest = together.without_first(11).write(written[-1, 11:], numbers[:, 11:], Drawing())
+    again = together.write(written[-1], numbers, Drawing())
     assert rest.tolist() == again[:, 11:].tolist()
 
 
@@ -149,11 +147,4 @@ def test_a_diverged_model_is_named_as_such_whichever_text_meets_it(opener: Open)
 def test_as_many_symbols_as_texts() -> None:
     writer = open_stream(make_model()).copies(3)
     with pytest.raises(CharseqError, match="2 symbols for 3 texts"):
-        writer.write_all(
-            np.zeros(2, np.int64),
-            np.zeros((1, 2)),
-            temperature=1.0,
-            top_k=None,
-            top_p=None,
-            never=None,
-        )
+        writer.write(np.zeros(2, np.int64), np.zeros((1, 2)), Drawing())

@@ -15,6 +15,7 @@ from torch import Tensor
 from charseq.errors import CharseqError
 from charseq.lstm import kernel
 from charseq.lstm.compiler import UnavailableError
+from charseq.lstm.drawing import Drawing
 from charseq.lstm.stream import Stream, weight_shapes
 from charseq.models.language_model import LanguageModel
 
@@ -52,6 +53,17 @@ def make_model(
 def weights_of(model: LanguageModel, kind: str = "float64") -> dict[str, NDArray[np.float64]]:
     dtype = "float64" if kind == "float64" else "float32"
     return {name: w.numpy().astype(dtype) for name, w in model.state_dict().items()}
+
+
+def write(
+    stream: Stream,
+    symbol: int,
+    uniforms: NDArray[np.float64],
+    drawing: Drawing = Drawing(),  # noqa: B008
+    never: int | None = None,
+) -> NDArray[np.int64]:
+    """One text: what is written with ``uniforms`` (n,), which is (n,) too."""
+    return stream.write(np.array([symbol]), uniforms[:, None], drawing, never)[:, 0]
 
 
 def constant(probabilities: list[float]) -> dict[str, NDArray[np.float64]]:
@@ -128,9 +140,8 @@ def test_every_symbol_is_the_one_that_its_number_falls_on(
 ) -> None:
     model = make_model(*shape, seed=seed)
     uniforms = np.random.default_rng(seed).random(20)
-    written = Stream(weights_of(model)).write(
-        0, uniforms, temperature=temperature, top_k=top_k, top_p=top_p, never=never
-    )
+    drawing = Drawing(temperature, top_k, top_p)
+    written = write(Stream(weights_of(model)), 0, uniforms, drawing, never)
     logits = predicted(model, [0, *written.tolist()])
     for row, u, symbol in zip(logits.tolist(), uniforms, written.tolist(), strict=False):
         p = by_definition(row, temperature, top_k, top_p, -1 if never is None else never)
@@ -143,9 +154,9 @@ def test_of_equally_likely_symbols_the_first_are_kept() -> None:
     stream = Stream(constant([0.25] * 4))
     edges = np.array([0.0, 0.49, 0.51, BELOW_ONE])
     for cut in ({"top_k": 2}, {"top_p": 0.5}, {"top_k": 3, "top_p": 0.6}):
-        assert stream.write(3, edges, temperature=1.0, **cut).tolist() == [0, 0, 1, 1]
-    assert stream.write(3, edges, temperature=0.0).tolist() == [0, 0, 0, 0]
-    kept = stream.write(3, edges, temperature=1.0, top_p=0.5 + 1e-9)  # more than two hold
+        assert write(stream, 3, edges, Drawing(**cut)).tolist() == [0, 0, 1, 1]
+    assert write(stream, 3, edges, Drawing(0.0)).tolist() == [0, 0, 0, 0]
+    kept = write(stream, 3, edges, Drawing(top_p=0.5 + 1e-9))  # more than two hold
     assert kept.tolist() == [0, 1, 1, 2]
 
 
@@ -153,19 +164,19 @@ def test_what_has_no_probability_is_not_drawn_by_the_outermost_numbers() -> None
     outermost = np.array([0.0, BELOW_ONE])
     stream = Stream(constant([0.1, 0.5, 0.15, 0.25]))
     for cut, ends in (({"top_k": 2}, [1, 3]), ({"top_p": 0.4}, [1, 1]), ({"top_p": 0.76}, [1, 3])):
-        assert stream.write(0, outermost, temperature=1.0, **cut).tolist() == ends
-    assert stream.write(0, outermost, temperature=1.0).tolist() == [0, 3]
-    assert stream.write(0, outermost, temperature=1.0, never=3).tolist() == [0, 2]
-    assert stream.write(0, outermost, temperature=1.0, never=0).tolist() == [1, 3]
-    assert stream.write(0, outermost, temperature=0.0, never=1).tolist() == [3, 3]
+        assert write(stream, 0, outermost, Drawing(**cut)).tolist() == ends
+    assert write(stream, 0, outermost).tolist() == [0, 3]
+    assert write(stream, 0, outermost, never=3).tolist() == [0, 2]
+    assert write(stream, 0, outermost, never=0).tolist() == [1, 3]
+    assert write(stream, 0, outermost, Drawing(0.0), never=1).tolist() == [3, 3]
     weights = constant([0.25] * 4)
     weights["output.bias"][[0, 3]] = -math.inf
-    assert Stream(weights).write(0, outermost, temperature=1.0).tolist() == [1, 2]
+    assert write(Stream(weights), 0, outermost).tolist() == [1, 2]
 
 
 def test_a_lone_symbol_is_written_even_if_it_is_never_to_be() -> None:
     stream = Stream(weights_of(make_model(1, 3)))
-    assert stream.write(0, np.array([0.5]), temperature=1.0, never=0).tolist() == [0]
+    assert write(stream, 0, np.array([0.5]), never=0).tolist() == [0]
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64", pytest.param("bfloat16", marks=BFLOAT16)])
@@ -173,11 +184,11 @@ def test_it_does_not_matter_how_many_are_written_at_once(kind: str) -> None:
     weights = weights_of(make_model(11, 13, 2), kind)
     uniforms = np.random.default_rng(2).random(30)
     whole = Stream(weights, bfloat16=kind == "bfloat16")
-    expected = whole.write(4, uniforms, temperature=1.0)
+    expected = write(whole, 4, uniforms)
     stream = whole.fresh()
     written = [4]
     for cut in itertools.pairwise([0, 1, 2, 5, 5, 17, 30]):
-        written += stream.write(written[-1], uniforms[slice(*cut)], temperature=1.0).tolist()
+        written += write(stream, written[-1], uniforms[slice(*cut)]).tolist()
     assert written[1:] == expected.tolist()
     np.testing.assert_array_equal(stream.logits, whole.logits)
 
@@ -186,12 +197,12 @@ def test_a_fresh_stream_begins_anew_and_leaves_the_other_alone() -> None:
     model = make_model(11, 13)
     stream = Stream(weights_of(model))
     uniforms = np.random.default_rng(3).random(20)
-    expected = stream.fresh().write(1, uniforms, temperature=1.0).tolist()
+    expected = write(stream.fresh(), 1, uniforms).tolist()
     other = stream.fresh()
     text = [1]
     for u in uniforms:
         stream.read(np.array([5]))
-        text.extend(other.write(text[-1], np.array([u]), temperature=1.0).tolist())
+        text.extend(write(other, text[-1], np.array([u])).tolist())
     assert text[1:] == expected
     np.testing.assert_allclose(stream.logits, predicted(model, [5] * 20)[-1])
 
@@ -200,7 +211,7 @@ def test_a_fresh_stream_begins_anew_and_leaves_the_other_alone() -> None:
 def test_threads_write_the_same(layers: int) -> None:
     weights = weights_of(make_model(70, 64, layers), "float32")
     uniforms = np.random.default_rng(4).random(12)
-    texts = [Stream(weights, threads=n).write(0, uniforms, temperature=1.0) for n in (1, 2, 3)]
+    texts = [write(Stream(weights, threads=n), 0, uniforms) for n in (1, 2, 3)]
     assert texts[0].tolist() == texts[1].tolist() == texts[2].tolist()
 
 
@@ -223,7 +234,7 @@ def test_a_diverged_model_is_named_as_such(broken: float) -> None:
     weights["output.bias"][2] = broken
     stream = Stream(weights)
     for temperature in (0.0, 1.0):
-        assert len(stream.write(0, np.zeros(3), temperature=temperature)) == 0
+        assert len(write(stream, 0, np.zeros(3), Drawing(temperature=temperature))) == 0
     assert str(stream.logits.max()) == str(broken)
     with pytest.raises(CharseqError) as caught:
         stream.read(np.array([1]))
@@ -231,7 +242,7 @@ def test_a_diverged_model_is_named_as_such(broken: float) -> None:
         f"the model's largest output is {broken}: its weights are damaged or its training diverged;"
         " take an earlier checkpoint"
     )
-    assert len(stream.fresh().write(0, np.zeros(3), temperature=1.0, never=2)) == 3
+    assert len(write(stream.fresh(), 0, np.zeros(3), never=2)) == 3
 
 
 def test_what_was_written_before_the_damage_is_kept() -> None:
@@ -241,14 +252,14 @@ def test_what_was_written_before_the_damage_is_kept() -> None:
         model.output.weight.zero_()
         model.output.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 0.0]))
     uniforms = np.array([0.1, 0.3, 0.8, 0.6, 0.1, 0.1])
-    assert Stream(weights_of(model)).write(0, uniforms, temperature=1.0).tolist() == [0, 1, 3, 2]
+    assert write(Stream(weights_of(model)), 0, uniforms).tolist() == [0, 1, 3, 2]
 
 
 def test_symbols_that_there_are_not() -> None:
     stream = Stream(weights_of(make_model(6, 5)))
     for symbol in (-1, 6):
         with pytest.raises(CharseqError, match=f"symbol {symbol} is not in 0 to 5"):
-            stream.write(symbol, np.zeros(1), temperature=1.0)
+            write(stream, symbol, np.zeros(1))
         with pytest.raises(CharseqError, match="not all in 0 to 5"):
             stream.read(np.array([0, symbol]))
 
