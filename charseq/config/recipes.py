@@ -29,6 +29,7 @@ PAIRS = (
         {
             ("model", "num_layers"): 2,
             ("model", "attention"): "monotonic",
+            ("model", "copy"): True,
             ("model", "dropout"): 0.4,
             ("train", "batch_size"): 16,
             ("train", "max_steps"): 2500,
