@@ -7,8 +7,8 @@ The lemmas and their paradigms are those of OpenCorpora (https://opencorpora.org
 pymorphy3 carries them: nouns, verbs with their participles, adjectives. Each lemma is drawn once,
 with one of its forms, so that no lemma is in two files. What a recipe makes of them:
 
-    FILES="--set data.train=russian/train.tsv --set data.valid=russian/valid.tsv
-        --set data.test=russian/test.tsv --set data.features_column=3 --set data.target_separator="
+    FILES='--set data.train=russian/train.tsv --set data.valid=russian/valid.tsv
+        --set data.test=russian/test.tsv --set data.features_column=3 --set data.target_separator=""'
     python benchmarks/seeds.py configs/g2p_ady.yaml $FILES --seeds 3 --runs runs/russian
 """
 

@@ -48,6 +48,7 @@ PAIRS = (
         {
             ("model", "num_layers"): 2,
             ("model", "attention"): "monotonic",
+            ("model", "copy"): True,
             ("model", "dropout"): 0.3,
             ("train", "batch_size"): 32,
             ("train", "max_steps"): 3000,
