@@ -7,9 +7,10 @@ The lemmas and their paradigms are those of OpenCorpora (https://opencorpora.org
 pymorphy3 carries them: nouns, verbs with their participles, adjectives. Each lemma is drawn once,
 with one of its forms, so that no lemma is in two files. What a recipe makes of them:
 
-    FILES='--set data.train=russian/train.tsv --set data.valid=russian/valid.tsv
-        --set data.test=russian/test.tsv --set data.features_column=3 --set data.target_separator=""'
-    python benchmarks/seeds.py configs/g2p_ady.yaml $FILES --seeds 3 --runs runs/russian
+    DATA='--set data.train=russian/train.tsv --set data.valid=russian/valid.tsv
+        --set data.test=russian/test.tsv --set data.features_column=3'
+    python benchmarks/seeds.py configs/g2p_ady.yaml $DATA --set data.target_separator='""' \\
+        --seeds 3 --runs runs/russian
 """
 
 import argparse
@@ -26,7 +27,8 @@ Pair = tuple[str, str, str]
 PARTS_OF_SPEECH = {"NOUN": 0.41, "INFN": 0.41, "ADJF": 0.18}  # and their shares
 LEMMA = re.compile("[а-яё]{2,16}")
 NAMES = {"Name", "Surn", "Patr", "Geox", "Orgn", "Trad", "Abbr", "Init"}
-RARE = set("V-ey V-oy V-be V-ie V-bi V-en V-ej V-sh Arch Dist Erro Infr Slng Supr Cmp2".split())
+RARE = {"V-ey", "V-oy", "V-be", "V-ie", "V-bi", "V-en", "V-ej", "V-sh"}
+RARE |= {"Arch", "Dist", "Erro", "Infr", "Slng", "Supr", "Cmp2"}
 
 
 def lemmas(morphology: pymorphy3.MorphAnalyzer) -> dict[str, list[tuple[str, int]]]:

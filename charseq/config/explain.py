@@ -155,6 +155,8 @@ def _example(section: KeyPath, task: str) -> str:
 
 def _meant_value(field: FieldInfo, value: Any) -> str:
     """A guess at what a value of the wrong type was meant to be."""
+    if value is None:
+        return _hint('""' if default(field) == '""' else "")
     if not isinstance(value, str):
         if value_type(field) is str and isinstance(value, bool | int | float):
             return " (put it in quotes)"

@@ -278,6 +278,15 @@ def test_a_wrong_override_is_named_as_it_was_typed(file: Path, override: str, wh
     assert problems(file, override) == [f"--set {override}: {why}"]
 
 
+def test_an_empty_text_is_not_what_nothing_is(file: Path) -> None:
+    file.write_text("task: seq2seq\ndata: {train: pairs.tsv, target_separator: ' '}\n")
+    name = "data.target_separator"
+    assert problems(file, f"{name}=") == [
+        f'--set {name}=: {name}: expected text, found nothing (null) (did you mean ""?)'
+    ]
+    assert load_config(file, [f'{name}=""']).data.target_separator == ""
+
+
 def test_mistakes_of_the_file_come_before_those_of_the_overrides(file: Path) -> None:
     file.write_text(SHORT + "colour: red\ntrain: {seed: x}\n")
     found = problems(file, "train.zeal=1", "model.num_layers=0")
