@@ -19,6 +19,7 @@ from charseq.config.schema.lm import (
     LMTrainConfig,
     TextDataConfig,
 )
+from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import ConfigError
 
 SHORT = "data:\n  text: book.txt\n"
@@ -284,7 +285,9 @@ def test_an_empty_text_is_not_what_nothing_is(file: Path) -> None:
     assert problems(file, f"{name}=") == [
         f'--set {name}=: {name}: expected text, found nothing (null) (did you mean ""?)'
     ]
-    assert load_config(file, [f'{name}=""']).data.target_separator == ""
+    data = load_config(file, [f'{name}=""']).data
+    assert isinstance(data, PairDataConfig)
+    assert data.target_separator == ""
 
 
 def test_mistakes_of_the_file_come_before_those_of_the_overrides(file: Path) -> None:
