@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from charseq.config import Config, load_config
+from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.models.checkpoint_file import CheckpointError, Header, read_header
 from charseq.models.run_files import BEST, CONFIG, LOG, NEWEST
@@ -67,6 +68,7 @@ class _Progress(BaseModel):
 
     step: int
     seconds: float = 0.0
+    evaluated_step: int = 0
     evaluations_since_best: int = 0
 
 
@@ -161,14 +163,16 @@ def _read(path: Path) -> Run:
         evaluations=evaluations,
         changed=_changed(path),
     )
-    progress = _logged_progress(run)
-    if resumable is not None and not running:
-        progress = resumable
     # A step is logged before it is saved: only what is saved is done.
-    saved = resumable.model_dump() if resumable else None
-    over = why_over(config.train, run.total_steps, **saved) if saved else None
+    over = _why_over(config, run.total_steps, resumable) if resumable else None
     ended = not running and (over is not None or broke is not None)
-    run = replace(run, step=progress.step, seconds=progress.seconds, ended=ended)
+    if resumable is not None and not running:
+        run = replace(run, step=resumable.step, seconds=resumable.seconds, ended=ended)
+    else:
+        lines: list[Any] = [*steps[-1:], *evaluations[-1:]]
+        step = max((one.step for one in lines), default=0)
+        seconds = max((one.seconds for one in lines), default=0.0)
+        run = replace(run, step=step, seconds=seconds, ended=ended)
     if running:
         return replace(run, state="running")
     if broke is not None:
@@ -239,14 +243,32 @@ def _header(path: Path) -> tuple[Header | None, _Progress | None]:
     return None, None
 
 
-def _logged_progress(run: Run) -> _Progress:
-    lines: list[Any] = [*run.steps[-1:], *run.evaluations[-1:]]
-    best = run.best.step if run.best else 0
-    return _Progress(
-        step=max((one.step for one in lines), default=0),
-        seconds=max((one.seconds for one in lines), default=0.0),
-        evaluations_since_best=sum(one.step > best for one in run.evaluations),
+def _why_over(config: Config, total: int | None, saved: _Progress) -> str | None:
+    """Why to go on would change nothing; None where it would.
+
+    So it would where the last evaluation was given up because somebody said stop, but not where
+    ``max_minutes`` left it no time.
+    """
+    over = why_over(
+        config.train,
+        total,
+        step=saved.step,
+        seconds=saved.seconds,
+        evaluations_since_best=saved.evaluations_since_best,
     )
+    minutes = config.train.max_minutes
+    out_of_time = minutes is not None and saved.seconds >= 60 * minutes
+    is_scored = saved.evaluated_step == saved.step
+    if over and _validates(config) and not is_scored and not out_of_time:
+        return None
+    return over
+
+
+def _validates(config: Config) -> bool:
+    """Whether the settings give it validation data; a share of very little data may be empty."""
+    data = config.data
+    own = data.valid if isinstance(data, PairDataConfig) else data.valid_text
+    return own is not None or data.split[1] > 0
 
 
 def _changed(path: Path) -> float:

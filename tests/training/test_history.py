@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,26 @@ import pytest
 import torch
 from small_runs import stop_after
 
-from charseq.config import config_from_json
+from charseq.config import Config, config_from_json
 from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.load import load_language_model
-from charseq.training.events import Evaluated, Event
+from charseq.inference.validate import validate
+from charseq.training.events import Evaluated, Event, Step
 from charseq.training.history import find_runs, read_run
 from charseq.training.lock import hold, is_held
 from charseq.training.loop import train
+from charseq.training.sweep import train_all
 
 STEPS = 30
 
 
 def fit(folder: Path, stop_at: int | None = None, **settings: Any) -> list[Event]:
     """A training of a moment."""
+    stop = (lambda: False) if stop_at is None else stop_after(stop_at)
+    return list(train(config_for(folder, **settings), run=folder, device="cpu", should_stop=stop))
+
+
+def config_for(folder: Path, **settings: Any) -> Config:
     text = folder.parent / "cat.txt"
     text.write_text("the cat sat on the mat. " * 200)
     limits = {"max_steps": STEPS} if "max_minutes" not in settings else {}
@@ -42,9 +50,7 @@ def fit(folder: Path, stop_at: int | None = None, **settings: Any) -> list[Event
             **settings,
         },
     }
-    config = config_from_json(data, where="the test")
-    stop = (lambda: False) if stop_at is None else stop_after(stop_at)
-    return list(train(config, run=folder, device="cpu", should_stop=stop))
+    return config_from_json(data, where="the test")
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +113,28 @@ def test_a_run_that_was_killed_before_its_only_save_is_not_done(copy: Path) -> N
     run = read_run(copy)
     assert log_lines(copy)[-1]["step"] == STEPS
     assert (run.state, run.ended, run.why) == ("stopped", False, "before its first checkpoint")
+
+
+def test_a_run_that_was_stopped_in_its_last_evaluation_is_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = False
+
+    def validate_and_look_up(*arguments: Any, between: Callable[[], object]) -> Any:
+        between()
+        return validate(*arguments, between=between)
+
+    monkeypatch.setattr("charseq.training.loop.validate", validate_and_look_up)
+    folder = tmp_path / "run"
+    config = config_for(folder, eval_every=STEPS)
+    for event in train(config, run=folder, device="cpu", should_stop=lambda: at_once):
+        at_once = at_once or (isinstance(event, Step) and event.step == STEPS)
+    run = read_run(folder)
+    assert (run.state, run.ended, run.step, run.best) == ("stopped", False, STEPS, None)
+    list(train_all([folder], jobs=1, device="cpu"))
+    run = read_run(folder)
+    assert (run.state, run.ended, run.step) == ("done", True, STEPS)
+    assert run.best is not None
 
 
 def test_each_limit_ends_a_run(tmp_path: Path) -> None:
