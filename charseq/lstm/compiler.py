@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from charseq.errors import CharseqError
+from charseq.files import to_disk
 from charseq.text.cache import cache_folder, locked
 
 _SOURCES = Path(__file__).parent / "csrc"
@@ -46,10 +47,10 @@ def usable_instructions() -> list[str]:
     return [name for name, needs in INSTRUCTIONS.items() if flags.issuperset(needs)]
 
 
-def build(instructions: str) -> Path:
+def build(instructions: str, *, damaged: Path | None = None) -> Path:
     """The library for ``instructions``, compiled first where the cache has none.
 
-    ``$CXX`` names the compiler, ``$CXXFLAGS`` adds to its flags.
+    One that is ``damaged`` is compiled again. ``$CXX`` names the compiler, ``$CXXFLAGS`` adds to its flags.
 
     Raises:
         UnavailableError: there is no compiler, it fails, or the cache cannot be written.
@@ -61,11 +62,12 @@ def build(instructions: str) -> Path:
     for source in sorted(_SOURCES.iterdir()):
         digest.update(source.name.encode() + source.read_bytes())
     library = cache_folder() / "kernels" / f"lstm-{digest.hexdigest()[:16]}.so"
-    if library.exists():
+    if library.exists() and damaged is None:
         return library
     try:
         with locked(library):
-            if not library.exists():  # another process may have built it while this one waited
+            # Another process may have built it while this one waited.
+            if not library.exists() or damaged is not None:
                 _compile(command, library)
     except OSError as error:
         raise UnavailableError(
@@ -124,4 +126,6 @@ def _compile(command: list[str], library: Path) -> None:
         raise UnavailableError(
             f"{command[0]} failed: {errors[0].strip()}; $CXX names another compiler"
         )
+    with temporary.open("rb+") as file:
+        to_disk(file)  # after a power cut the name must not stand for half a library
     temporary.replace(library)

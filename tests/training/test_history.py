@@ -118,7 +118,7 @@ def test_a_run_that_was_killed_before_its_only_save_is_not_done(copy: Path) -> N
 def test_a_run_that_was_stopped_in_its_last_evaluation_is_not_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_once = False
+    stopping: list[Event] = []
 
     def validate_and_look_up(*arguments: Any, between: Callable[[], object]) -> Any:
         between()
@@ -127,8 +127,9 @@ def test_a_run_that_was_stopped_in_its_last_evaluation_is_not_done(
     monkeypatch.setattr("charseq.training.loop.validate", validate_and_look_up)
     folder = tmp_path / "run"
     config = config_for(folder, eval_every=STEPS)
-    for event in train(config, run=folder, device="cpu", should_stop=lambda: at_once):
-        at_once = at_once or (isinstance(event, Step) and event.step == STEPS)
+    for event in train(config, run=folder, device="cpu", should_stop=lambda: bool(stopping)):
+        if isinstance(event, Step) and event.step == STEPS:
+            stopping.append(event)
     run = read_run(folder)
     assert (run.state, run.ended, run.step, run.best) == ("stopped", False, STEPS, None)
     list(train_all([folder], jobs=1, device="cpu"))
