@@ -34,3 +34,9 @@ class NotFiniteError(CharseqError):
     """A training, or dynamic evaluation, gave a NaN or an infinity; the text is the diagnosis."""
 
     exit_code = 3
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of which torch has no error of its own on a CPU."""
+    says = ("not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in says)

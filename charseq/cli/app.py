@@ -22,7 +22,7 @@ from charseq.cli.runs import runs_app
 from charseq.cli.sample import sample
 from charseq.cli.sweep import sweep
 from charseq.cli.train import train
-from charseq.errors import CharseqError
+from charseq.errors import CharseqError, is_out_of_memory
 
 # How often a thread of OpenMP looks for work before it sleeps; said before torch is imported. By
 # default it spins for a millisecond or so, and where others need the cores too it spins while
@@ -123,11 +123,10 @@ def main() -> None:
     except BrokenPipeError:
         raise
     except OSError as error:  # a path that the system refuses: too long, or in a closed folder
-        if error.filename is None:
-            raise
-        _fail(CharseqError(f"{error.filename}: {error.strerror}"))
-    except (MemoryError, RuntimeError) as error:  # torch has no error of its own for a full CPU
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        where = error.filename or "standard output"  # every other file is named where it is written
+        _fail(CharseqError(f"{where}: {error.strerror or error}"))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         _fail(
             CharseqError(

@@ -76,6 +76,8 @@ def show_pairs(console: "Console", stats: "PairStats") -> None:
 
 def _show_parts(console: "Console", parts: "dict[str, PartStats]") -> None:
     """A row a part."""
+    from rich.text import Text
+
     from charseq.cli.console import plain_table
 
     table = plain_table()
@@ -99,7 +101,7 @@ def _show_parts(console: "Console", parts: "dict[str, PartStats]") -> None:
             ("tags", part.unknown_tags),
         ):
             if counts:
-                console.print(f"  {name}: unseen in train, {side}: {some(counts)}")
+                console.print(Text(f"  {name}: unseen in train, {side}: {some(counts)}"))
 
 
 def _shared(sources: int, examples: int) -> str:

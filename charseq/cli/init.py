@@ -1,6 +1,7 @@
 """``charseq init``: write a complete, commented configuration to begin with."""
 
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from charseq.cli.writing import whole_file
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
@@ -74,17 +76,14 @@ def init(
         return
     yaml = commented_config(source, task, file, found, notes)
     schema = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
-    try:
-        with file.open("w" if force else "x", encoding="utf-8", newline="\n") as target:
-            target.write(yaml)
-        # Made by charseq alone, so it may be replaced by a newer one.
-        file.with_name(SCHEMA_FILE).write_text(schema, encoding="utf-8")
-    except FileExistsError:
-        if file.is_dir():
-            raise CharseqError(f"{file} is a folder; name a file in it") from None
-        raise CharseqError(f"{file} exists; add --force to overwrite it") from None
-    except OSError as error:
-        raise CharseqError(f"{error.filename} cannot be written: {error.strerror}") from None
+    if file.is_dir():
+        raise CharseqError(f"{file} is a folder; name a file in it")
+    if os.path.lexists(file) and not force:
+        raise CharseqError(f"{file} exists; add --force to overwrite it")
+    # The schema is made by charseq alone, so it may be replaced by a newer one.
+    for path, text in ((file, yaml), (file.with_name(SCHEMA_FILE), schema)):
+        with whole_file(str(path)) as target:
+            target.write(text.encode())
 
     console.print(f"wrote [bold]{escape(str(file))}[/] and {SCHEMA_FILE}", soft_wrap=True)
     console.print(noticed, end="", soft_wrap=True)

@@ -82,7 +82,8 @@ def _show(
     from charseq.reports.curves import STYLES
 
     rows: dict[str, list[str | Text]] = {
-        key: [write_scalar(one[key]) if key in one else "" for one in settings] for key in keys
+        key: [Text(write_scalar(one[key]) if key in one else "") for one in settings]
+        for key in keys
     }
     figures: dict[str, list[str | Text]] = {
         "state": [show.state(run) for run in found],

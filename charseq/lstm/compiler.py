@@ -47,10 +47,10 @@ def usable_instructions() -> list[str]:
     return [name for name, needs in INSTRUCTIONS.items() if flags.issuperset(needs)]
 
 
-def build(instructions: str, *, damaged: Path | None = None) -> Path:
-    """The library for ``instructions``, compiled first where the cache has none.
+def build(instructions: str, *, anew: bool = False) -> Path:
+    """The library for ``instructions``, compiled first where the cache has none, or ``anew``.
 
-    One that is ``damaged`` is compiled again. ``$CXX`` names the compiler, ``$CXXFLAGS`` adds to its flags.
+    ``$CXX`` names the compiler, ``$CXXFLAGS`` adds to its flags.
 
     Raises:
         UnavailableError: there is no compiler, it fails, or the cache cannot be written.
@@ -62,12 +62,12 @@ def build(instructions: str, *, damaged: Path | None = None) -> Path:
     for source in sorted(_SOURCES.iterdir()):
         digest.update(source.name.encode() + source.read_bytes())
     library = cache_folder() / "kernels" / f"lstm-{digest.hexdigest()[:16]}.so"
-    if library.exists() and damaged is None:
+    if library.exists() and not anew:
         return library
     try:
         with locked(library):
             # Another process may have built it while this one waited.
-            if not library.exists() or damaged is not None:
+            if anew or not library.exists():
                 _compile(command, library)
     except OSError as error:
         raise UnavailableError(

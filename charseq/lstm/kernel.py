@@ -196,10 +196,18 @@ def look_for(instructions: str | None) -> Kernel | str:
     reasons = []
     for name in usable if instructions is None else [instructions]:
         try:
-            return Kernel(build(name), name)
+            return _open(name)
         except (UnavailableError, OSError) as error:  # a compiler may be older than the processor
             reasons.append(str(error))
     return "; ".join(dict.fromkeys(reasons))
+
+
+def _open(instructions: str) -> Kernel:
+    library = build(instructions)
+    try:
+        return Kernel(library, instructions)
+    except OSError:  # damaged on its disk
+        return Kernel(build(instructions, anew=True), instructions)
 
 
 def _loaded_libraries(*names: str) -> list[str]:
@@ -216,4 +224,8 @@ def _beside_torch() -> list[str]:
     """The OpenMP that torch will load when it is imported: a second one would be in its way."""
     found = importlib.util.find_spec("torch")  # which does not import it
     folder = Path(found.origin).parent / "lib" if found and found.origin else None
-    return sorted(map(str, folder.glob("lib*omp*.so*"))) if folder else []
+    if folder is None:
+        return []
+    return sorted(
+        str(path) for kind in ("so*", "dylib") for path in folder.glob("lib*omp*." + kind)
+    )

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from charseq.config import Config, config_from_json
 from charseq.config.schema import LMConfig, Seq2SeqConfig
-from charseq.errors import CharseqError
+from charseq.errors import CharseqError, is_out_of_memory
 from charseq.inference.convert import convert
 from charseq.inference.decode import generate
 from charseq.inference.torch_stream import open_stream
@@ -54,8 +54,8 @@ def main() -> None:
             _say(turns[what](float(how_much)))
     except CharseqError as error:
         _say({"error": str(error)})
-    except (MemoryError, RuntimeError) as error:  # torch has no error of its own for a full CPU
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         _say({"error": "there is not enough memory for this: lower train.batch_size"})
 

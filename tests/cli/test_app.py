@@ -247,6 +247,33 @@ def test_a_full_memory_is_told_without_a_traceback(
     assert "not enough memory for this: lower train.batch_size" in capsys.readouterr().err
 
 
+def test_other_errors_that_speak_of_memory_are_not_taken_for_a_full_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from charseq.cli import app
+
+    def fail() -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(app, "app", fail)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        app.main()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(config: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "charseq", "config", "show", str(config)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 2
+    assert result.stderr.strip() == "error: standard output: No space left on device"
+
+
 def test_an_error_cannot_send_control_characters_to_the_terminal(
     charseq: Run, tmp_path: Path
 ) -> None:

@@ -126,7 +126,7 @@ def test_a_file_is_counted_as_its_first_lines_ask_for_and_this_is_said() -> None
 
 
 def test_a_configuration_of_pairs_shows_its_parts_and_what_they_share() -> None:
-    Path("valid.tsv").write_text("ab\tx\tN\nqq\ty\tV;PL\n")
+    Path("valid.tsv").write_text("ab\tx\tN\nqq\ty\tV;[/N]\n")
     Path("train.tsv").write_text("ab\tx\tN\nbb\ty\tV\ncb\tx\t\n")
     Path("run.yaml").write_text(
         "task: seq2seq\n"
@@ -134,11 +134,12 @@ def test_a_configuration_of_pairs_shows_its_parts_and_what_they_share() -> None:
         "train: {batch_size: 2, max_steps: 10}\n"
     )
     shown = lines(stats("run.yaml"))
-    assert shown[1:5] == [
+    assert shown[1:6] == [
         "pairs sources several answers unseen symbols",
         "train 3 3 0 0",
         "valid 2 2 0 3",
         "valid: unseen in train, source: 1: 'q' 2",
+        "valid: unseen in train, tags: 1: '[/N]' 1",
     ]
     assert below(shown, "In two parts") == ["train and valid 1 source"]
     assert " ".join(below(shown, "Tags by count: 2")) == "'N' 1 'V' 1"
@@ -147,7 +148,7 @@ def test_a_configuration_of_pairs_shows_its_parts_and_what_they_share() -> None:
     assert "an epoch 2 steps" in training
     assert "the training at most 5 epochs" in training
     report = json.loads(stats("run.yaml", "--json"))
-    assert report["parts"]["valid"]["unknown_tags"] == {"PL": 1}
+    assert report["parts"]["valid"]["unknown_tags"] == {"[/N]": 1}
     assert report["overlaps"][0]["sources"] == 1
     assert report["training"]["epochs"] == 5.0
     Path("valid.tsv").write_text("bc\tx\tN\n")

@@ -86,11 +86,26 @@ def test_a_dash_writes_to_standard_output_and_no_file(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_a_configuration_that_cannot_be_written_anew_stays_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("mine.yaml").write_text("task: lm  # and much work\n")
+
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("charseq.files.os.fsync", full)
+    assert refusal("mine.yaml", "--force") == (
+        "mine.yaml: cannot be written: No space left on device"
+    )
+    assert Path("mine.yaml").read_text() == "task: lm  # and much work\n"
+
+
 def test_what_cannot_be_written_is_said(folder: Path) -> None:
     Path("runs").mkdir()
     assert refusal("runs") == "runs is a folder; name a file in it"
     assert refusal("nowhere/a.yaml") == (
-        "nowhere/a.yaml cannot be written: No such file or directory"
+        "nowhere/a.yaml: cannot be written: No such file or directory"
     )
     assert refusal("--text", "").startswith("--text is empty")
     assert refusal("--task", "lmm").startswith("unknown task 'lmm' (did you mean 'lm'?)")

@@ -147,3 +147,16 @@ def test_what_cannot_be_compared_is_refused_with_its_reason() -> None:
         charseq("runs", "compare", "runs/small", "cat.yaml")
     with pytest.raises(CharseqError, match="name a file that ends in"):
         charseq("runs", "compare", "runs/small", "--plot", "x.pdf")
+
+
+def test_what_looks_like_markup_is_a_setting_like_any_other(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, prime in (("one", "[/inst]"), ("two", "[b]hello")):
+        shutil.copytree(trained / "runs/small", name)
+        config = Path(name, "config.yaml")
+        config.write_text(config.read_text().replace('prime: "\\n"', f'prime: "{prime}"'))
+    shown = charseq("runs", "compare", "one", "two").stdout
+    assert "[/inst]" in shown
+    assert "[b]hello" in shown

@@ -77,6 +77,15 @@ def test_it_is_compiled_once(log: Path) -> None:
     assert sorted(file.suffix for file in library.parent.iterdir()) == [".lock", ".so"]
 
 
+@pytest.mark.kernel
+def test_a_damaged_library_is_compiled_again() -> None:
+    library = build("plain")
+    whole = library.stat().st_size
+    library.write_bytes(b"")
+    assert kernel.load("plain").path == library
+    assert library.stat().st_size == whole
+
+
 def test_a_library_in_a_cache_that_cannot_be_written_is_found(
     log: Path, monkeypatch: Patch
 ) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def test_a_run_that_was_killed_before_its_only_save_is_not_done(copy: Path) -> N
 def test_a_run_that_was_stopped_in_its_last_evaluation_is_not_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopping: list[Event] = []
+    stop = threading.Event()
 
     def validate_and_look_up(*arguments: Any, between: Callable[[], object]) -> Any:
         between()
@@ -127,9 +128,9 @@ def test_a_run_that_was_stopped_in_its_last_evaluation_is_not_done(
     monkeypatch.setattr("charseq.training.loop.validate", validate_and_look_up)
     folder = tmp_path / "run"
     config = config_for(folder, eval_every=STEPS)
-    for event in train(config, run=folder, device="cpu", should_stop=lambda: bool(stopping)):
+    for event in train(config, run=folder, device="cpu", should_stop=stop.is_set):
         if isinstance(event, Step) and event.step == STEPS:
-            stopping.append(event)
+            stop.set()
     run = read_run(folder)
     assert (run.state, run.ended, run.step, run.best) == ("stopped", False, STEPS, None)
     list(train_all([folder], jobs=1, device="cpu"))
