@@ -52,8 +52,9 @@ REPORTED = {
     "impossible_combinations.yaml": [
         "1:1: data.unknown: min_count makes rare characters unknown; set it to skip or replace",
         "3:10: data.split: the shares add up to 1.1, not to 1",
-        "7:14: train.max_steps: set max_steps, max_epochs or max_minutes, or training never ends",
-        "9:24: train.final_learning_rate: is above learning_rate",
+        "5:18: model.backend: torch has no zoneout; choose auto, fused, manual or reference",
+        "8:14: train.max_steps: set max_steps, max_epochs or max_minutes, or training never ends",
+        "10:24: train.final_learning_rate: is above learning_rate",
     ],
     "indentation.yaml": [
         (

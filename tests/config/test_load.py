@@ -328,7 +328,8 @@ configs = st.builds(
     data=st.builds(
         TextDataConfig,
         text=st.text(min_size=1),
-        valid_text=st.none() | st.text(),
+        valid_text=st.text(),
+        test_text=st.none() | st.text(),
         split=shares,
         min_count=counts,
         unknown=st.sampled_from(["skip", "replace"]),

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from charseq.config.schema.lm import LMConfig, LMTrainConfig, TextDataConfig
-from charseq.config.schema.seq2seq import PairDataConfig, Seq2SeqModelConfig
+from charseq.config.schema.seq2seq import PairDataConfig, Seq2SeqConfig, Seq2SeqModelConfig
 
 
 def test_settings_do_not_change_while_a_run_uses_them() -> None:
@@ -84,6 +84,23 @@ def test_settings_of_an_encoder_and_decoder_that_contradict_each_other(
 ) -> None:
     with pytest.raises(ValidationError, match=f"Value error, {setting}: "):
         Seq2SeqModelConfig.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    ("train", "setting"),
+    [({"patience": 2}, "train.patience"), ({"schedule": "plateau"}, "train.schedule")],
+)
+def test_what_needs_validation_data_where_there_is_none(
+    train: dict[str, object], setting: str
+) -> None:
+    text = {"text": "a", "split": "1/0/0"}
+    pairs = {"train": "a", "split": "0.9/0/0.1"}
+    with pytest.raises(ValidationError, match=f"Value error, {setting}: .*needs validation data"):
+        LMConfig.model_validate({"data": text, "train": train})
+    with pytest.raises(ValidationError, match=f"Value error, {setting}: .*needs validation data"):
+        Seq2SeqConfig.model_validate({"data": pairs, "train": train})
+    LMConfig.model_validate({"data": {**text, "valid_text": "b"}, "train": train})
+    Seq2SeqConfig.model_validate({"data": {**pairs, "valid": "b"}, "train": train})
 
 
 def test_all_contradictions_are_named_together() -> None:

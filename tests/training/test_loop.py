@@ -174,12 +174,10 @@ def test_a_wrong_path_leaves_no_folder(text: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_validation_that_is_needed_but_not_there(text: Path, tmp_path: Path) -> None:
-    with pytest.raises(CharseqError, match=r"train\.patience needs validation data"):
-        run(settings(text, data__split=[1.0, 0.0, 0.0], train__patience=2), tmp_path / "run")
-    events = run(settings(text, data__split=[1.0, 0.0, 0.0], train__max_steps=3), tmp_path / "two")
+def test_without_validation_text_nothing_is_evaluated(text: Path, tmp_path: Path) -> None:
+    events = run(settings(text, data__split=[1.0, 0.0, 0.0], train__max_steps=3), tmp_path / "run")
     assert not any(isinstance(event, Evaluated) for event in events)
-    assert not (tmp_path / "two" / "best.safetensors").exists()
+    assert not (tmp_path / "run" / "best.safetensors").exists()
 
 
 def test_the_plateau_schedule_lowers_the_rate_when_nothing_gets_better(

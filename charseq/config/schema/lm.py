@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from charseq.config.schema.section import Section, Split, Unknown, split_mistakes
-from charseq.config.schema.shared import ModelConfig, TrainConfig
+from charseq.config.schema.shared import ModelConfig, TrainConfig, validation_mistakes
 
 
 class TextDataConfig(Section):
@@ -118,3 +118,6 @@ class LMConfig(Section):
     model: LMModelConfig = LMModelConfig()
     train: LMTrainConfig = LMTrainConfig()
     sample: LMSampleConfig = LMSampleConfig()
+
+    def _mistakes(self) -> Iterator[str]:
+        yield from validation_mistakes(self.train, self.data.split[1], self.data.valid_text)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from charseq.config.schema.section import Section, Split, Unknown, split_mistakes
-from charseq.config.schema.shared import ModelConfig, TrainConfig
+from charseq.config.schema.shared import ModelConfig, TrainConfig, validation_mistakes
 
 
 class PairDataConfig(Section):
@@ -124,6 +124,7 @@ with warnings.catch_warnings():  # `copy` hides a method that pydantic has given
         )
 
         def _mistakes(self) -> Iterator[str]:
+            yield from super()._mistakes()
             if self.bidirectional and self.hidden_size % 2:
                 yield "hidden_size: must be even for an encoder that reads both ways"
             if self.attention == "none" and self.copy:
@@ -194,6 +195,7 @@ class Seq2SeqConfig(Section):
     sample: Seq2SeqSampleConfig = Seq2SeqSampleConfig()
 
     def _mistakes(self) -> Iterator[str]:
+        yield from validation_mistakes(self.train, self.data.split[1], self.data.valid)
         if self.train.spliced_pairs and self.data.reverse_source:
             yield (
                 "train.spliced_pairs: needs targets in the order of their sources, and "

@@ -63,6 +63,10 @@ class ModelConfig(Section):
         "torch: nn.LSTM; auto: fused where it can be built, else manual; on a GPU torch",
     )
 
+    def _mistakes(self) -> Iterator[str]:
+        if self.zoneout > 0.0 and self.backend == "torch":
+            yield "backend: torch has no zoneout; choose auto, fused, manual or reference"
+
 
 class TrainConfig(Section):
     """The training run: batches, optimizer, schedule, when to look and when to stop."""
@@ -224,3 +228,13 @@ class TrainConfig(Section):
             yield "max_steps: set max_steps, max_epochs or max_minutes, or training never ends"
         if self.final_learning_rate > self.learning_rate:
             yield "final_learning_rate: is above learning_rate"
+
+
+def validation_mistakes(train: TrainConfig, share: float, own: str | None) -> Iterator[str]:
+    """What needs validation data where it has neither a ``share`` nor a file of its ``own``."""
+    if share == 0.0 and own is None:
+        needs = "needs validation data, and data.split has no share for it"
+        if train.patience is not None:
+            yield f"train.patience: {needs}"
+        if train.schedule == "plateau":
+            yield f"train.schedule: plateau {needs}"
