@@ -23,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The one skip there is: no compiler here, or a processor without the instructions."""
+    """Skip where there is no compiler here, or a processor without the instructions."""
     for marker in item.iter_markers("kernel"):
         try:
             kernel.load(*marker.args)

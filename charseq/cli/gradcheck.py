@@ -9,7 +9,6 @@ import typer
 from charseq.cli.next_commands import command_line
 from charseq.cli.options import refuse_options
 from charseq.cli.writing import print_json
-from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,12 +120,10 @@ def gradcheck(
             seed=seed,
         )
     else:
-        for option, value in (("backend", backend), ("dtype", dtype), ("num-layers", num_layers)):
-            if value is not None:
-                raise CharseqError(
-                    f"--fault checks one layer with a backward pass of its own, in float64;"
-                    f" leave out --{option}"
-                )
+        refuse_options(
+            {"--backend": backend, "--dtype": dtype, "--num-layers": num_layers},
+            "goes without --fault, which checks one layer, in float64, with a pass of its own",
+        )
         report = check_fault(
             fault, hidden_size=hidden_size, seq_len=seq_len, batch_size=batch_size, seed=seed
         )

@@ -29,3 +29,12 @@ def tempered(scores: Tensor, drawing: Drawing) -> Tensor:
             ordered = ordered.masked_fill(before >= top_p, -math.inf)
         scores = torch.empty_like(scores).scatter_(1, order, ordered)
     return scores.log_softmax(1)
+
+
+def draw(log_p: Tensor, uniforms: Tensor) -> Tensor:
+    """A symbol for each row of (R, V), by inverting its cumulative distribution; (R,), on the CPU.
+
+    ``uniforms``: (R,), in [0, 1). A symbol of probability 0 is never drawn.
+    """
+    cumulative = log_p.exp().cumsum(-1).cpu()
+    return torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True)[:, 0]

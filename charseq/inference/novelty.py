@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from charseq.errors import CharseqError
 from charseq.progress import Progress
 from charseq.text.copies import Copies, find_copies
 from charseq.text.vocab import Ids, Vocab
@@ -73,6 +74,8 @@ def sample_pieces(
     Raises:
         CharseqError: an argument is out of range, or the model gives NaN.
     """
+    if characters < 1:
+        raise CharseqError(f"novelty: at least one character is to be written, not {characters}")
     count = min(TEXTS, characters)
     length = -(-characters // count)
     first = trained.config.sample.seed if seed is None else seed

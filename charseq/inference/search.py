@@ -17,7 +17,7 @@ from torch import Tensor
 
 from charseq.errors import CharseqError
 from charseq.inference.beam import search
-from charseq.inference.distribution import tempered
+from charseq.inference.distribution import draw, tempered
 from charseq.inference.ensemble import Ensemble, reading_all
 from charseq.inference.follow import follow, greedy
 from charseq.inference.trace import Hypothesis, Ints, hypotheses
@@ -116,15 +116,13 @@ def sample(
         )
     uniform = np.zeros((len(most), draws, 1 + max(most, default=0)))
     for b, number in enumerate(numbers):
-        for draw in range(draws):
-            generator = np.random.default_rng((seed, number, draw))
-            uniform[b, draw, : most[b] + 1] = generator.random(most[b] + 1)
+        for nth in range(draws):
+            generator = np.random.default_rng((seed, number, nth))
+            uniform[b, nth, : most[b] + 1] = generator.random(most[b] + 1)
 
     def choose(log_p: Tensor, where: Ints, step: int) -> Tensor:
-        # Inverts the cumulative distribution: a symbol of probability 0 is never drawn.
-        cumulative = tempered(log_p, drawing).exp().cumsum(1).cpu()
-        u = torch.from_numpy(uniform[where, :, step].reshape(-1, 1))
-        return torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True)
+        u = torch.from_numpy(uniform[where, :, step].reshape(-1))
+        return draw(tempered(log_p, drawing), u)[:, None]
 
     with reading_all(models):
         run = Ensemble(models, source, lengths, never)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from charseq.errors import CharseqError
 from charseq.inference.decode import BatchWriter
-from charseq.inference.distribution import tempered
+from charseq.inference.distribution import draw, tempered
 from charseq.inference.evaluate import reading
 from charseq.lstm.cell import State
 from charseq.lstm.compiler import UnavailableError
@@ -85,7 +85,7 @@ class TorchStream:
                 self.logits = scores.numpy() if len(scores) > 1 else scores[0].numpy()
                 if not scores.amax(-1).isfinite().all():  # NaN wins every comparison here
                     return written[:done]
-                drawn = _draw(tempered(scores, drawing), numbers)
+                drawn = draw(tempered(scores, drawing), numbers)
                 written[done] = drawn.numpy()
                 ids = drawn.to(self._model.device)
         return written
@@ -94,9 +94,3 @@ class TorchStream:
         other = copy.copy(self)
         other._state = (h.contiguous(), c.contiguous())
         return other
-
-
-def _draw(log_p: Tensor, uniforms: Tensor) -> Tensor:
-    """A symbol a row, by inverting the cumulative distribution; one of probability 0 never."""
-    cumulative = log_p.exp().cumsum(-1)
-    return torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True)[:, 0]

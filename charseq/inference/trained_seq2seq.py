@@ -166,13 +166,16 @@ class TrainedSeq2Seq:
         read as one that has none, also where all of the training had some.
 
         What is None is taken from ``config.sample``, and the arguments are those of
-        ``inference.convert.convert``. A beam is never smaller than ``n_best``. ``unknown`` is for
-        the sources that are not encoded yet.
+        ``inference.convert.convert``; with a ``temperature`` targets are drawn, by ``top_k`` and
+        ``top_p`` as ``Drawing`` has them. A beam is never smaller than ``n_best``. ``unknown`` is
+        for the sources that are not encoded yet.
 
         Raises:
             CharseqError: an argument is out of range, or a source is empty or holds a symbol that
                 the model does not know and ``unknown`` is "error".
         """
+        if temperature is None and (top_k is not None or top_p is not None):
+            raise CharseqError("convert: top_k and top_p are for a draw; give a temperature too")
         if isinstance(sources, str):
             raise CharseqError("convert: takes a list of sources; put the one source into a list")
         defaults = self.config.sample

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from charseq.errors import CharseqError
 from charseq.lstm import kernel
+from charseq.lstm.first_derivative import refuse_second
 from charseq.lstm.tensors import call, kind_of, lanes_of, whole
 
 
@@ -82,11 +83,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # autograd records backward only to differentiate it again
-            raise CharseqError(
-                "the fused cross-entropy has a first derivative only: for second derivatives"
-                " (create_graph=True) use backend='reference'"
-            )
+        refuse_second("the fused cross-entropy")
         (d_loss,) = grads
         x, weight, d_logits = ctx.saved_tensors
         d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None

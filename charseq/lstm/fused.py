@@ -14,6 +14,7 @@ from torch import Tensor
 from charseq.errors import CharseqError
 from charseq.lstm import kernel
 from charseq.lstm.cell import State
+from charseq.lstm.first_derivative import refuse_second
 from charseq.lstm.tensors import call, kind_of, lanes_of, whole
 
 
@@ -140,11 +141,7 @@ class _FusedLSTM(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # autograd records backward only to differentiate it again
-            raise CharseqError(
-                "the fused LSTM has a first derivative only: for second derivatives"
-                " (create_graph=True) use backend='reference'"
-            )
+        refuse_second("the fused LSTM")
         d_output, d_h_n, d_c_n = (grad.contiguous() for grad in grads)
         x, h_0, c_0, weight_ih, weight_hh, lengths, gates, h, c = ctx.saved_tensors
         wants_d_x = x.is_floating_point() and ctx.needs_input_grad[0]

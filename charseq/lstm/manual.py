@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from charseq.errors import CharseqError
 from charseq.lstm.cell import State, padding_mask, project
+from charseq.lstm.first_derivative import refuse_second
 
 
 def lstm(
@@ -115,11 +115,7 @@ class _ManualLSTM(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # autograd records backward only to differentiate it again
-            raise CharseqError(
-                "the manual LSTM has a first derivative only: for second derivatives"
-                " (create_graph=True) use backend='reference'"
-            )
+        refuse_second("the manual LSTM")
         d_output, d_h_last, d_c_last = grads
         x, weight_ih, weight_hh, gates, h, c, tanh_c, mask, update = ctx.saved_tensors
         whole: int = ctx.whole

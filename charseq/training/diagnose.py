@@ -58,7 +58,8 @@ def went_wrong(state: TrainingState, batch: Any, step: int, symptom: str) -> str
 def diagnose(model: Model, batch: Any, state: State | None) -> str:
     """Describe, line by line, what is not finite; ``batch`` is of the kind that the model reads.
 
-    The gradients that stand in the parameters are those of the last backward pass, not clipped.
+    The gradients that stand in the parameters are those of the last backward pass; where its update
+    has been made they are clipped.
     """
     model.eval()  # the training is over; a dropout would look at something else
     lines = []

@@ -73,7 +73,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class SaveFailed:
-    """A file could not be written; the training goes on, and tries again at the next save."""
+    """A file could not be written; the training goes on, and writes the next one."""
 
     step: int
     why: str

@@ -122,7 +122,8 @@ class _Training:
         # Not around what is yielded: a caller's own products are none of ours.
         self.fast = fast_products if has_fast_products(device) else nullcontext
         progress = self.progress
-        folder.start(config, progress)
+        is_over = self.limits.reached(progress) is not None and not self._is_unscored()
+        folder.start(None if checkpoint and is_over else config, progress)
         self.began = time.perf_counter() - self.progress.seconds
         self.started = Started(
             run=folder.path,
@@ -198,7 +199,7 @@ class _Training:
         progress = self.progress
         loss, gradient_norm = self._update()
         usual = progress.usual.loss
-        if progress.usual.is_spike(loss):
+        if progress.usual.take_in(loss):
             yield self.saves.log(Spike(progress.step, loss, usual))
         is_last = self.limits.reached(progress) is not None
         if progress.step % self.settings.log_every == 0 or is_last:

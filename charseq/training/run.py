@@ -42,12 +42,16 @@ class RunFolder:
         self._metrics = path / LOG
         self._unwritten = ""  # lines of the log
 
-    def start(self, config: Config, progress: Progress) -> None:
-        """Write the configuration, and cut the log back to what happened up to ``progress``."""
+    def start(self, config: Config | None, progress: Progress) -> None:
+        """Write the configuration, and cut the log back to what happened up to ``progress``.
+
+        None leaves that of the folder: nothing will be trained with another.
+        """
         with self._writing():
             for left in self.path.glob(".*.tmp"):  # by a process that was killed
                 left.unlink()
-            write_config(self.path, config)
+            if config:
+                write_config(self.path, config)
         self.cut_log(progress)
 
     def cut_log(self, progress: Progress) -> None:

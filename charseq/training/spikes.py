@@ -16,7 +16,7 @@ class Usual:
     deviation: float = 0.0
     steps: int = 0
 
-    def is_spike(self, loss: float) -> bool:
+    def take_in(self, loss: float) -> bool:
         """Take in the loss of a step; whether it stands far above those before it."""
         bound = self.loss + max(LEAST, FAR * self.deviation)
         spike = self.steps >= FEWEST and loss > bound

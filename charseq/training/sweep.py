@@ -52,8 +52,6 @@ class Ended:
 class Waiting:
     """Nothing happened for a moment."""
 
-    active: tuple[Path, ...]
-
 
 Event = Began | Ended | Waiting
 
@@ -150,7 +148,7 @@ def train_all(
             for training in ended:
                 yield Ended(read_run(training.path), training.error())
             if not ended and active:
-                yield Waiting(tuple(training.path for training in active))
+                yield Waiting()
                 time.sleep(LOOK_EVERY)
     finally:
         _leave(active)

@@ -179,6 +179,8 @@ def test_one_string_is_not_taken_for_a_list_of_its_letters(pairs: Path) -> None:
     trained = load_seq2seq(make_run(pairs, "run"))
     with pytest.raises(CharseqError, match="takes a list of sources"):
         next(trained.convert("ab"))
+    with pytest.raises(CharseqError, match="top_k and top_p are for a draw; give a temperature"):
+        next(trained.convert(["ab"], top_k=2))
 
 
 def test_tags_and_ensembles_are_not_taken_for_what_they_look_like(pairs: Path) -> None:

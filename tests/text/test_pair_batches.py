@@ -99,7 +99,7 @@ def test_an_epoch_holds_every_pair_once(count: int, batch_size: int, seed: int) 
         assert sorted(np.concatenate(rows).tolist()) == list(range(count))
         sizes = sorted(len(some) for some in rows)
         assert sizes[1:] == [batch_size] * (len(sizes) - 1)
-        assert sizes[0] == count % batch_size or batch_size
+        assert sizes[0] == (count % batch_size or batch_size)
 
 
 def test_a_batch_is_a_function_of_its_step() -> None:

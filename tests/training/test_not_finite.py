@@ -180,15 +180,15 @@ def test_before_the_first_checkpoint_there_is_nothing_to_go_back_to(tmp_path: Pa
 def test_a_spike_is_logged_once_and_does_not_become_usual() -> None:
     rng, usual = random.Random(0), Usual()
     losses = [2.0 + rng.gauss(0, 0.05) for _ in range(2000)]
-    assert sum(usual.is_spike(loss) for loss in losses) == 0
+    assert sum(usual.take_in(loss) for loss in losses) == 0
     assert usual.loss == pytest.approx(2.0, abs=0.03)
     assert usual.deviation == pytest.approx(0.05 * (2 / 3.14159) ** 0.5, rel=0.3)
-    assert [usual.is_spike(3.0) for _ in range(3)] == [True] * 3
-    assert not usual.is_spike(2.05)
+    assert [usual.take_in(3.0) for _ in range(3)] == [True] * 3
+    assert not usual.take_in(2.05)
     sure = Usual()  # of a model that is nearly always right, a batch is ten times as hard as usual
-    assert not any(sure.is_spike(loss) for loss in [0.001] * 100 + [0.015])
+    assert not any(sure.take_in(loss) for loss in [0.001] * 100 + [0.015])
     early = Usual()
-    assert not any(early.is_spike(loss) for loss in [1.0] * (FEWEST - 1) + [50.0])
+    assert not any(early.take_in(loss) for loss in [1.0] * (FEWEST - 1) + [50.0])
 
 
 def test_a_spike_in_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

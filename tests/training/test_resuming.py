@@ -9,6 +9,7 @@ import torch
 from small_runs import stop_after
 from text_runs import lines, run, settings, tensors
 
+from charseq.config import load_config
 from charseq.errors import CharseqError
 from charseq.models.checkpoint import read_checkpoint
 from charseq.models.checkpoint_file import CheckpointError
@@ -65,6 +66,20 @@ def test_a_finished_run_goes_on_when_its_limit_is_raised(text: Path, tmp_path: P
     assert events[0].step == 10
     assert isinstance(events[-1], Stopped)
     assert events[-1].step == 20
+
+
+def test_settings_with_which_nothing_is_trained_are_not_those_of_the_run(
+    text: Path, tmp_path: Path
+) -> None:
+    run(settings(text), tmp_path / "run")
+    before = (tmp_path / "run/config.yaml").read_bytes()
+    for changes in ({"train__learning_rate": 1.0}, {"train__max_steps": 30}):
+        events = run(settings(text, **changes), tmp_path / "run", resume=True)
+        assert [type(event) for event in events] == [Started, Stopped]
+        assert (tmp_path / "run/config.yaml").read_bytes() == before
+    longer = settings(text, train__max_steps=61, train__learning_rate=1.0)
+    run(longer, tmp_path / "run", resume=True)
+    assert load_config(tmp_path / "run/config.yaml") == longer
 
 
 def test_a_training_is_never_overwritten(text: Path, tmp_path: Path) -> None:
