@@ -35,6 +35,15 @@ def plain_table(between: int = 2) -> Table:
     return Table(box=None, pad_edge=False, padding=(0, between, 0, 0), header_style="dim")
 
 
+def trained_too(count: int, part: str) -> str:
+    """What to know of a part of the pairs, of whose sources so many are in training too."""
+    what = {"valid": "to validate", "test": "to test"}[part]
+    return (
+        f"{count:,} of the sources {what} are trained on too: what is measured on them says little"
+        " of new ones"
+    )
+
+
 def of_step(checkpoint: Path, step: int | None) -> str:
     """A checkpoint and the updates that its weights have seen, where it says so."""
     return escape(str(checkpoint)) + ("" if step is None else f", step {step:,}")
@@ -117,12 +126,9 @@ class TrainingDisplay:
             f" {event.steps_per_epoch:,} steps an epoch",
             style="dim",
         )
-        if event.seen:
-            self._print(
-                f"{event.seen:,} of the sources to validate are trained on too: what is measured"
-                " on them says little of new ones",
-                style="yellow",
-            )
+        for part, count in event.seen.items():
+            if count:
+                self._print(trained_too(count, part), style="yellow")
         if event.skipped:
             counts = ", ".join(f"{reason} {count:,}" for reason, count in event.skipped.items())
             self._print(f"left out of the data: {counts}", style="yellow")

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli.asides import MANY, progress_bar, show_note
-from charseq.cli.console import of_step, plain_table, show_facts
+from charseq.cli.console import of_step, plain_table, show_facts, trained_too
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.eval_errors import show_errors, worst
 from charseq.cli.reading import STANDARD_INPUT
@@ -116,21 +116,32 @@ def _pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> tuple["Pairs", di
         trained = replace(trained, config=config)
     skipped: dict[str, int] = {}
     if request.data is None:
-        return trained.split_pairs(request.split or "valid"), skipped
+        seen: dict[str, int] = {}
+        split = request.split or "valid"
+        own = trained.split_pairs(split, seen=seen)
+        if count := seen.get(split, 0):
+            show_note(trained_too(count, split), "warning")
+        return own, skipped
     try:
         pairs = trained.file_pairs(request.data, skip_errors=request.skip_errors, skipped=skipped)
     except WrongLinesError as error:
         advice = "correct them, or leave them out and count them with --skip-errors"
         raise CharseqError(f"{error.listed}\n{advice}") from None
+    except CharseqError as error:
+        counts = f"; left out: {_counts(skipped)}" if skipped else ""
+        raise CharseqError(f"{error}{counts}") from None
     if trained.was_trained_on(request.data):
         show_note(
             f"{request.data}: the model was trained on this file; it may do worse on other pairs",
             "warning",
         )
     if skipped:
-        counts = ", ".join(f"{reason} {count:,}" for reason, count in skipped.items())
-        show_note(f"left out of {request.data}: {counts}")
+        show_note(f"left out of {request.data}: {_counts(skipped)}")
     return pairs, skipped
+
+
+def _counts(skipped: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in skipped.items())
 
 
 def _judge(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from charseq.cli.asides import progress_bar
+from charseq.cli.asides import progress_bar, show_note
 from charseq.cli.console import of_step, show_facts
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.reading import STANDARD_INPUT, read_text
@@ -64,7 +64,7 @@ def evaluate_text(trained: "TrainedLanguageModel", request: TextRequest) -> None
         costs = _by_character(trained, request.text, request.unknown or trained.config.data.unknown)
     score, found = _score(trained, ids, request)
     if request.as_json:
-        report = _as_json(trained, score, request.window, costs)
+        report = _as_json(trained, score, request, costs)
         if found is not None:
             report["calibration"] = found.to_json()
         print_json(report)
@@ -74,7 +74,16 @@ def evaluate_text(trained: "TrainedLanguageModel", request: TextRequest) -> None
         _show_costs(console, costs)
     if found is not None:
         show_calibration(console, found, unit_of(trained, "s"))
-    _show_score(console, trained, score, request.window)
+    _show_score(console, trained, score, request)
+
+
+def _said_of(request: TextRequest) -> str:
+    """Which text is scored."""
+    if request.text is not None:
+        return "--text"
+    if request.source is not None or request.data == STANDARD_INPUT:
+        return "standard input"
+    return request.data or f"{request.split or 'valid'} text of the run"
 
 
 def text_ids(trained: "TrainedLanguageModel", request: TextRequest) -> "Ids":
@@ -82,6 +91,11 @@ def text_ids(trained: "TrainedLanguageModel", request: TextRequest) -> "Ids":
     policy = request.unknown or trained.config.data.unknown
     if request.text is not None:
         return trained.vocab.encode(request.text, unknown=policy)  # says where a stranger is
+    if request.data is not None and trained.was_trained_on(request.data):
+        show_note(
+            f"{request.data}: the model was trained on this text; it may do worse on others",
+            "warning",
+        )
     if request.data is not None or request.source is not None:
         return _encode(trained, STANDARD_INPUT if request.data is None else request.data, policy)
     return trained.split_ids(request.split or "valid", policy)
@@ -162,13 +176,14 @@ def _by_character(
 def _as_json(
     trained: "TrainedLanguageModel",
     score: "Score",
-    window: int | None,
+    request: TextRequest,
     costs: list[tuple[str, float | None]] | None,
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
         **score.to_json(),
-        "convention": "stateful" if window is None else "window",
-        "window": window,
+        "convention": "stateful" if request.window is None else "window",
+        "window": request.window,
+        "data": _said_of(request),
         "checkpoint": str(trained.path),
         "step": trained.step,
     }
@@ -178,9 +193,9 @@ def _as_json(
 
 
 def _show_score(
-    console: "Console", trained: "TrainedLanguageModel", score: "Score", window: int | None
+    console: "Console", trained: "TrainedLanguageModel", score: "Score", request: TextRequest
 ) -> None:
-    unit = unit_of(trained)
+    unit, window = unit_of(trained), request.window
     facts = {
         f"nats per {unit}": f"{score.nats:.4f}",
         f"bits per {unit}": f"{score.bpc:.4f}",
@@ -188,6 +203,7 @@ def _show_score(
         "accuracy": f"{score.accuracy:.2%}",
         f"{unit}s scored": f"{score.characters:,}",
         "convention": "stateful" if window is None else f"windows of {window:,} {unit}s",
+        "data": _said_of(request),
         "checkpoint": of_step(trained.path, trained.step),
     }
     show_facts(console, facts)

@@ -61,7 +61,7 @@ def init(
     Example: charseq init book.yaml --text book.txt
     """
     from charseq.config.template import SCHEMA_FILE, commented_config, example_source, json_schema
-    from charseq.text.pair_look import NO_TAB
+    from charseq.text.pair_look import MEND, NO_TAB
 
     task = _task(task, text, pairs)
     source = text or pairs or example_source(task)
@@ -91,6 +91,8 @@ def init(
     if missing:
         console.print(Text(f"note: {missing}", style="yellow"), soft_wrap=True)
         step = "when that is right, do this again with --force, as some settings depend on it"
+    elif any(note.endswith(MEND) for note in notes):
+        step = f"[bold]charseq config check {escape(shlex.quote(str(file)))}[/] names what is wrong"
     elif NO_TAB in notes:
         step = f"save {escape(source)} with a tab between source and target"
     console.print(f"next: {step}", soft_wrap=True)

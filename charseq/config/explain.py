@@ -34,6 +34,15 @@ _ARTICLES = {
     "whole number or text": "a whole number or text",
 }
 
+_OTHER_NAMES = {  # of measures: the choice that says the same
+    "wer": "accuracy",
+    "cer": "ser",
+    "per": "ser",
+    "bpc": "loss",
+    "nats": "loss",
+    "perplexity": "loss",
+}
+
 
 def explain(error: ValidationError, document: Document, task: str) -> list[Problem]:
     """Everything that pydantic refused, except what was already noted while reading."""
@@ -168,6 +177,9 @@ def _meant_value(field: FieldInfo, value: Any) -> str:
         return _hint({"yes": "true", "on": "true", "no": "false", "off": "false"}.get(word, ""))
     if value_type(field) in (int, float):
         return _hint(_meant_number(word))
+    known = _OTHER_NAMES.get(word)
+    if known in choices(field):
+        return _hint(known)
     return _hint(next(iter(difflib.get_close_matches(word, choices(field), 1)), ""))
 
 

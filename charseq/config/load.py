@@ -119,9 +119,9 @@ def _data_for(path: Path) -> str | None:
 
 
 def _similar_file(path: Path) -> str:
-    there = [file.name for file in path.parent.glob("*.y*ml")]
-    for name in difflib.get_close_matches(path.name, there, 1):
-        return f" (did you mean '{path.with_name(name)}'?)"
+    there = {file.stem: file.name for file in path.parent.glob("*.y*ml")}
+    for stem in difflib.get_close_matches(path.stem, there, 1):
+        return f" (did you mean '{path.with_name(there[stem])}'?)"
     return f"; `charseq init {path}` writes one"
 
 

@@ -4,6 +4,7 @@ On a CPU it writes in the compiled kernel, which needs no torch: that is importe
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -281,6 +282,15 @@ class TrainedLanguageModel:
             return (corpus or load_corpus(data, self.vocab)).fingerprint != noted
         except CharseqError:  # a character that the training would have refused
             return True
+
+    def was_trained_on(self, path: str) -> bool:
+        """Whether a file is ``data.text`` of the run; of a checkpoint alone nobody can tell."""
+        from charseq.text.datasets import source_path
+
+        with suppress(CharseqError, OSError):
+            own = own_config(self.config, self.path).data.text
+            return source_path(path).samefile(source_path(own))
+        return False
 
     def surprisal(
         self, text: str, *, after: str | None = None, unknown: Unknown | None = None

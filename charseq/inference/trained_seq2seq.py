@@ -217,9 +217,11 @@ class TrainedSeq2Seq:
                 del waiting[: index - done + 1]
                 done = index + 1
 
-    def split_pairs(self, split: Part) -> Pairs:
+    def split_pairs(self, split: Part, *, seen: MutableMapping[str, int] | None = None) -> Pairs:
         """A part of the pairs that the run folder names, see ``own_data.py``: what every model was
         trained on, or none.
+
+        ``seen`` is given how many sources of ``valid`` and ``test`` are among those of ``train``.
 
         Raises:
             CharseqError: the checkpoint lies alone; the part is empty, or a file cannot be used;
@@ -235,6 +237,8 @@ class TrainedSeq2Seq:
                 )
         data = own_config(self.config, self.paths[0]).data
         corpus = load_pairs(data, self.vocab)
+        if seen is not None:
+            seen.update(corpus.seen)
         pairs = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}[split]
         if len(pairs) == 0:
             raise CharseqError(

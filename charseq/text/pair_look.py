@@ -58,6 +58,7 @@ class FirstLines(NamedTuple):
 LAYOUTS = {"between source and target": (1, 0, 2), "before source and target": (0, 1, 2)}
 NO_TAB = "no line has a tab between a source and a target"
 
+MEND = "mend what is wrong, or set data.errors: skip"
 OTHER_ORDER = "; where a target does not follow the order of its source, set "
 
 
@@ -111,6 +112,7 @@ def look(lines: FirstLines) -> list[Notice]:
         more = f"is not read: if it holds tags, set data.features_column: {unread[0] + 1}"
         notices.append(Notice(f"{read}; column {unread[0] + 1} {more}", {}))
     elif not header:
+        notices += _odd_first(rows, source, target)
         notices += _wider(lines.cells, max(source, target, tags or 0) + 1)
     for side, place in (("source", source), ("target", target)):
         if _spaced(_cells(rows, place)):
@@ -180,6 +182,21 @@ def _foreign(first: Row, rows: Sequence[Row]) -> bool:
     """Whether two plain words stand over many targets in which no letter occurs."""
     words = all(len(cell) <= LONGEST_NAME and cell.isidentifier() for cell in first[:2])
     return words and len(rows) >= ENOUGH and not any(map(_has_letter, _cells(rows, 1)))
+
+
+def _odd_first(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:
+    """A first line that may be a header: most characters of a name stand in no other line."""
+    first, places = rows[0], (source, target)
+    words = all(place < len(first) and first[place].isidentifier() for place in places)
+    if len(rows) < ENOUGH or not words:
+        return
+    for place in places:
+        others = set("".join(_cells(rows[1:], place)))
+        if len(set(first[place]) - others) > len(set(first[place])) / 2:
+            names = {"source_column": first[source], "target_column": first[target]}
+            settings = said({("data", name): value for name, value in names.items()})
+            yield Notice(f"line 1 is read as a pair; if it names the columns, set {settings}", {})
+            return
 
 
 def _tags_column(header: Row, rows: Sequence[Row], taken: Collection[int]) -> int | None:
@@ -264,6 +281,11 @@ def _two_forms(cells: Sequence[Row], places: Mapping[str, int]) -> Iterator[Noti
             is_normalized("NFC", text) and len(normalize("NFD", text)) > len(text)
             for text in texts.values()
         )
+        if apart and not together and side == "source":
+            why = (
+                "accents of the source are characters of their own (Unicode NFD), as few type them"
+            )
+            yield notice_of(why, {("data", "normalize"): "NFD"})
         if not apart or not together:
             continue
         seen = (
@@ -282,7 +304,7 @@ def without_tab(lines: FirstLines) -> Iterator[Notice]:
     if 0 < len(without) < len(lines.cells):
         first = lines.cells[without[0] - 1][0]
         what = "no tab between a source and a target" if first else "empty"
-        yield Notice(f"{_lines(without)}: {what}; mend what is wrong, or set data.errors: skip", {})
+        yield Notice(f"{_lines(without)}: {what}; {MEND}", {})
 
 
 def _few(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:

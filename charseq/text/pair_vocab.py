@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from heapq import nlargest
 from itertools import chain
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,9 +203,14 @@ class PairVocab:
                 known = f"; write its symbols apart: '{_short(separator.join(parts))}'"
         others = len(tags) + len(strangers) - 1
         more = f" ({others:,} more {'is' if others == 1 else 'are'} not either)" if others else ""
-        composed = self.source.split(unicodedata.normalize("NFC", text))
-        if not tags and all(symbol in self.source.number_of for symbol in composed):
-            more += "; as Unicode NFC writes them, with accents in one character, all are"
+        forms: dict[Literal["NFC", "NFD"], str] = {
+            "NFC": "in one character",
+            "NFD": "as characters of their own",
+        }
+        for form, how in forms.items():
+            other = self.source.split(unicodedata.normalize(form, text))
+            if not tags and all(symbol in self.source.number_of for symbol in other):
+                more += f"; as Unicode {form} writes them, with accents {how}, all are"
         return UnknownCharacterError(
             f"{where}: {what} that the model knows{more}{known}; `{setting}skip` leaves such "
             f"symbols out, `{setting}replace` reads them as the unknown symbol"

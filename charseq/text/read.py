@@ -74,7 +74,7 @@ def read_chunks(
     if held:
         yield _convert(held, newlines)
     elif empty:
-        raise CharseqError(f"{_name(path)}: the file is empty; a text needs at least a character")
+        raise CharseqError(f"{_name(path)}: the file is empty")
 
 
 def beside(items: Iterable[Item], work: Callable[[Item], object]) -> Iterator[Item]:

@@ -24,7 +24,7 @@ class Started:
     steps_per_epoch: int
     step: int
     total_steps: int | None  # None: the clock decides
-    seen: int = 0  # different sources to validate that are trained on, too
+    seen: Mapping[str, int] = field(default_factory=dict)  # of valid and test: sources trained on
     spliced_pairs: int = 0  # made from those to train on
     spliced_pairs_asked: int = 0  # train.spliced_pairs: there may be fewer
     skipped: Mapping[str, int] = field(default_factory=dict)  # lines left out, by reason

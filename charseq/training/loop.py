@@ -138,7 +138,7 @@ class _Training:
             steps_per_epoch=self.batches.steps_per_epoch,
             step=self.progress.step,
             total_steps=self.limits.total_steps,
-            seen=data.seen["valid"] if isinstance(data, PairCorpus) else 0,
+            seen=data.seen if isinstance(data, PairCorpus) else {},
             skipped=data.skipped if isinstance(data, PairCorpus) else {},
             spliced_pairs=_count_spliced(self.batches, data),
             spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,

@@ -12,6 +12,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import charseq.cli.eval_text as command
+from charseq.config import load_config
+from charseq.config.schema.lm import TextDataConfig
 from charseq.errors import CharseqError
 from charseq.inference.calibration import BINS
 from charseq.inference.dynamic import DECAY, LEARNING_RATES, SEGMENT
@@ -39,9 +41,26 @@ def test_json_says_what_was_scored_and_how(run_folder: str) -> None:
         **score.to_json(),
         "convention": "window",
         "window": 16,
+        "data": "valid text of the run",
         "checkpoint": f"{run_folder}/best.safetensors",
         "step": 1500,
     }
+
+
+def test_a_text_is_named_and_that_of_the_training_with_a_warning(
+    run_folder: str, tmp_path: Path
+) -> None:
+    own = load_config(Path(run_folder, "config.yaml")).data
+    assert isinstance(own, TextDataConfig)
+    other = tmp_path / "other.txt"
+    other.write_text("the cat sat on the mat\n")
+    for file, is_warned in ((own.text, True), (str(other), False)):
+        result = CliRunner().invoke(app, [run_folder, "--data", file, "--json"])
+        assert json.loads(result.stdout)["data"] == file
+        assert result.stderr == is_warned * (
+            f"warning: {file}: the model was trained on this text; it may do worse on others\n"
+        )
+    assert re.search(r"^data +valid text of the run *$", run(run_folder), re.MULTILINE)
 
 
 def test_the_training_text_is_scored_when_asked(run_folder: str, tmp_path: Path) -> None:

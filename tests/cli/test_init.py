@@ -58,7 +58,7 @@ def test_init_fills_in_the_text_and_says_that_it_is_not_there_yet(folder: Path) 
 
 def test_init_says_what_is_wrong_with_a_text(folder: Path) -> None:
     for data, why in (
-        (b"", "the file is empty; a text needs at least a character"),
+        (b"", "the file is empty"),
         (b"a" * 70_000 + b"\xff", "byte 0xff at byte offset 70000 is not UTF-8"),
         ("caf\u00e9".encode("utf-16"), "it begins as UTF-16 does"),
     ):
@@ -164,6 +164,13 @@ def test_init_looks_at_the_pairs_and_says_what_it_noticed(folder: Path) -> None:
     piped = CliRunner().invoke(app, ["-", "--pairs", "words.tsv"])
     assert piped.stderr.splitlines() == said
     assert '\n  features_column: ":tag:[b]"' in piped.stdout
+
+
+def test_a_file_with_wrong_lines_is_to_be_checked_before_it_is_trained_on(folder: Path) -> None:
+    Path("words.tsv").write_text("cat\tk\ndog\n\ncow\tc\n")
+    result = CliRunner().invoke(app, ["w.yaml", "--pairs", "words.tsv"], catch_exceptions=False)
+    *_, last = result.stderr.splitlines()
+    assert last == "next: charseq config check w.yaml names what is wrong"
 
 
 def test_a_file_without_tabs_is_not_ready_to_be_trained_on(folder: Path) -> None:

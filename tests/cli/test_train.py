@@ -188,6 +188,8 @@ def test_what_a_training_of_pairs_shows_at_its_end_is_not_of_the_test(tmp_path: 
     assert "are trained on too" not in charseq("pairs.yaml", "--run", "held", "--resume").stdout
     leaking = charseq("pairs.yaml", "--run", "leak", "--set", "data.valid=train.tsv").stdout
     assert "\n9 of the sources to validate are trained on too: what is measured" in leaking
+    leaking = charseq("pairs.yaml", "--run", "test", "--set", "data.test=train.tsv").stdout
+    assert "\n9 of the sources to test are trained on too: what is measured" in leaking
     alone = ["--set", "data.valid=null", "--set", "data.split=1/0/0"]
     shown = charseq("pairs.yaml", "--run", "none", *alone).stdout.partition("conversions, ")[2]
     assert shown.startswith("of the training pairs, which are trained on: none are held back:\nabc")

@@ -132,6 +132,8 @@ def test_the_byte_after_a_byte_order_mark_is_counted_right(file: Path) -> None:
 def test_a_misspelled_file_name_is_guessed(file: Path) -> None:
     wrong = file.with_name("rum.yaml")
     assert problems(wrong) == [f" no such file (did you mean '{file}'?)"]
+    other = file.with_name("poem.yaml")  # they share no more than the ending
+    assert problems(other) == [f" no such file; `charseq init {other}` writes one"]
 
 
 def test_without_any_file_init_is_named(tmp_path: Path) -> None:
@@ -262,6 +264,11 @@ def test_an_override_mends_a_mistake_of_the_file(file: Path) -> None:
             "train.batch_size: expected a whole number, found the text 'many'",
         ),
         ("sample.prime=", "sample.prime: expected text, found nothing (null)"),
+        (
+            "train.monitor=wer",
+            "train.monitor: expected loss or accuracy, found the text 'wer' (did you mean"
+            " accuracy?)",
+        ),
         ("sample.prime=a: b", "sample.prime: expected text, found a group of settings"),
         ("sample.prime='a", "this quote is never closed"),
         (

@@ -181,7 +181,10 @@ def test_accents_typed_in_two_ways_are_told() -> None:
     assert notice.seen.startswith("line 2 and 1 more: accents of the target are characters of")
     assert notice.seen.endswith("targets are read as they are: save the file as NFC")
     assert notice.settings == {}
-    for alike in ("\xe9", "e\u0301", "ɛ̃"):  # the last has no other form
+    rows = [*plain, ["e\u0301", "e\u0301"], ["xe\u0301", "ye\u0301"]]
+    [notice] = [one for one in look(FirstLines(rows, True)) if "accents" in one.seen]
+    assert notice.settings == {("data", "normalize"): "NFD"}
+    for alike in ("\xe9", "ɛ̃"):  # the last has no other form
         rows = [*plain, [alike, alike], [f"x{alike}", f"y{alike}"]]
         assert not any("accents" in one.seen for one in look(FirstLines(rows, True)))
     for other in ("\u212b", "\u09dc"):  # other forms, which are no accents
@@ -350,3 +353,19 @@ def test_whatever_is_noticed_can_be_read_so(
 ) -> None:
     found = data_settings(look(FirstLines([header, *[cells] * times], True)))
     PairDataConfig.model_validate({"train": "t.tsv", **found})
+
+
+def test_a_first_line_in_other_letters_may_be_a_header() -> None:
+    words = [["слово" + "аб" * n, "слава" + "аб" * n] for n in range(120)]
+    said = "line 1 is read as a pair; if it names the columns, set data.source_column: "
+    for first, is_odd in (
+        (["old", "new"], True),
+        (["слово", "new"], True),
+        (["ваб", "баб"], False),
+    ):
+        seen = [one.seen for one in look(FirstLines([first, *words], True))]
+        odd = [one for one in seen if one.startswith(said)]
+        assert odd == ([f"{said}{first[0]}, data.target_column: {first[1]}"] if is_odd else [])
+    assert not any(
+        one.seen.startswith(said) for one in look(FirstLines([["old", "new"], *words[:50]], True))
+    )

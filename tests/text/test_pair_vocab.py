@@ -241,3 +241,6 @@ def test_an_accent_typed_apart_is_told_from_a_symbol_that_is_not_known() -> None
     with pytest.raises(UnknownCharacterError) as caught:
         vocab.encode_source("ao\u0301")
     assert "NFC" not in str(caught.value)
+    apart = PairVocab(Symbols("", ("a", "e", "\u0301")), Symbols("", ("x",)))
+    with pytest.raises(UnknownCharacterError, match=r"; as Unicode NFD writes them, .* all are; `"):
+        apart.encode_source("aé")
