@@ -358,14 +358,13 @@ def test_whatever_is_noticed_can_be_read_so(
 def test_a_first_line_in_other_letters_may_be_a_header() -> None:
     words = [["слово" + "аб" * n, "слава" + "аб" * n] for n in range(120)]
     said = "line 1 is read as a pair; if it names the columns, set data.source_column: "
-    for first, is_odd in (
-        (["old", "new"], True),
-        (["слово", "new"], True),
-        (["ваб", "баб"], False),
+    for first, settings in (
+        (["old", "new"], "old, data.target_column: new"),
+        (["слово", "new"], '"слово", data.target_column: new'),
+        (["ваб", "баб"], None),
     ):
         seen = [one.seen for one in look(FirstLines([first, *words], True))]
         odd = [one for one in seen if one.startswith(said)]
-        assert odd == ([f"{said}{first[0]}, data.target_column: {first[1]}"] if is_odd else [])
-    assert not any(
-        one.seen.startswith(said) for one in look(FirstLines([["old", "new"], *words[:50]], True))
-    )
+        assert odd == ([said + settings] if settings else [])
+    few = look(FirstLines([["old", "new"], *words[:50]], True))
+    assert not any(one.seen.startswith(said) for one in few)
