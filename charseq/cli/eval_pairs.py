@@ -192,7 +192,9 @@ def _unseen(trained: "TrainedSeq2Seq", judged: Sequence["Judged"]) -> tuple[int,
 def _write_predictions(file: str, judged: Sequence["Judged"]) -> None:
     """A header, then a line a source; the right answers come last, as ``further_targets`` reads."""
     with whole_file(file) as out:
-        out.write(("\t".join(HEADER) + "\n").encode())
+        most = max((len(one.example.targets) for one in judged), default=1)
+        further = [f"reference {n}" for n in range(2, most + 1)]
+        out.write(("\t".join([*HEADER, *further]) + "\n").encode())
         for one in judged:
             cells = (
                 one.example.source,

@@ -42,7 +42,7 @@ def whole_file(name: str) -> Iterator[BinaryIO]:
     path = Path(os.path.realpath(expand(name)))  # what a link points at is replaced, not the link
     direct = path.exists() and not path.is_file() and not path.is_dir()
     try:
-        if path.is_dir():
+        if path.is_dir() or name.endswith(os.sep):
             raise CharseqError(f"{name}: is a folder; name a file in it")
         with path.open("wb") if direct else replacing(path) as file:
             yield file

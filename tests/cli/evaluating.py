@@ -71,7 +71,6 @@ def predictions(file: Path) -> list[dict[str, str]]:
     header, *lines = file.read_text(encoding="utf-8").splitlines()
     names = header.split("\t")
     rows = [line.split("\t") for line in lines]
-    return [
-        {**dict(zip(names, row, strict=False)), "all": "|".join(row[len(names) - 1 :])}
-        for row in rows
-    ]
+    assert len(names) == max(map(len, rows))  # each cell has a name
+    first = names.index("reference")
+    return [{**dict(zip(names, row, strict=False)), "all": "|".join(row[first:])} for row in rows]

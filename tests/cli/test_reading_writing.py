@@ -55,6 +55,13 @@ def test_a_file_is_replaced_when_all_is_written(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "out"]
 
 
+def test_a_folder_that_is_not_there_is_no_file(tmp_path: Path) -> None:
+    name = f"{tmp_path}/there/"
+    with pytest.raises(CharseqError, match="is a folder; name a file in it"), whole_file(name):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_was_not_finished_is_not_there(tmp_path: Path) -> None:
     def interrupted() -> None:
         with whole_file(str(tmp_path / "out")) as out:
