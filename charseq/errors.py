@@ -38,5 +38,6 @@ class NotFiniteError(CharseqError):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, of which torch has no error of its own on a CPU."""
-    says = ("not enough memory", "can't allocate memory", "out of memory")
-    return isinstance(error, MemoryError) or any(words in str(error) for words in says)
+    ways = ("not enough", "can't allocate", "cannot allocate", "could not allocate", "out of")
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(f"{words} memory" in said for words in ways)

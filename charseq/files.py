@@ -1,6 +1,7 @@
 """Files written whole or not at all."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import BinaryIO
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``path`` when the block ends without an exception.
 
-    A reader sees the old file or the whole new one, also after a power cut. One writer at a time:
+    A reader sees the old file or the whole new one, also after a power cut; it may be read and
+    written by whom the old one could. One writer at a time:
     the temporary file beside it has a fixed name, so that writers that were killed leave one.
 
     Raises:
@@ -21,6 +23,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     try:
         temporary.unlink(missing_ok=True)  # in a folder from a stranger it may link to anything
         with temporary.open("xb") as file:
+            with suppress(FileNotFoundError):
+                shutil.copymode(path, temporary)
             yield file
             to_disk(file)
         temporary.replace(path)

@@ -3,6 +3,7 @@
 Nothing here imports torch: ``charseq --help`` and a mistake in a configuration come back at once.
 """
 
+import errno
 import inspect
 import os
 import sys
@@ -28,6 +29,8 @@ from charseq.errors import CharseqError, is_out_of_memory
 # default it spins for a millisecond or so, and where others need the cores too it spins while
 # the thread that it waits for has none: a training beside two other processes was 10 times slower.
 SPINS = "1000"
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of what is written, every other file is named by its writer
 
 
 class FirstPage(TyperGroup):
@@ -123,8 +126,10 @@ def main() -> None:
     except BrokenPipeError:
         raise
     except OSError as error:  # a path that the system refuses: too long, or in a closed folder
-        where = error.filename or "standard output"  # every other file is named where it is written
-        _fail(CharseqError(f"{where}: {error.strerror or error}"))
+        where = error.filename or (error.errno in FULL and "standard output")
+        if not where:
+            raise
+        _fail(CharseqError(f"{where}: {error.strerror}"))
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

@@ -62,6 +62,7 @@ def init(
     """
     from charseq.config.template import SCHEMA_FILE, commented_config, example_source, json_schema
     from charseq.text.pair_look import MEND, NO_TAB
+    from charseq.text.read import expand
 
     task = _task(task, text, pairs)
     source = text or pairs or example_source(task)
@@ -76,6 +77,7 @@ def init(
         return
     yaml = commented_config(source, task, file, found, notes)
     schema = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    file = expand(str(file))
     if file.is_dir():
         raise CharseqError(f"{file} is a folder; name a file in it")
     if os.path.lexists(file) and not force:

@@ -206,8 +206,10 @@ def _open(instructions: str) -> Kernel:
     library = build(instructions)
     try:
         return Kernel(library, instructions)
-    except OSError:  # damaged on its disk
-        return Kernel(build(instructions, anew=True), instructions)
+    except OSError:
+        if library.stat().st_size > 0:
+            raise
+        return Kernel(build(instructions, anew=True), instructions)  # a power cut left its name
 
 
 def _loaded_libraries(*names: str) -> list[str]:

@@ -112,7 +112,8 @@ def look(lines: FirstLines) -> list[Notice]:
         more = f"is not read: if it holds tags, set data.features_column: {unread[0] + 1}"
         notices.append(Notice(f"{read}; column {unread[0] + 1} {more}", {}))
     elif not header:
-        notices += _odd_first(rows, source, target)
+        if lines.cells[0] is rows[0]:
+            notices += _odd_first(rows, source, target)
         notices += _wider(lines.cells, max(source, target, tags or 0) + 1)
     for side, place in (("source", source), ("target", target)):
         if _spaced(_cells(rows, place)):
@@ -185,14 +186,17 @@ def _foreign(first: Row, rows: Sequence[Row]) -> bool:
 
 
 def _odd_first(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]:
-    """A first line that may be a header: most characters of a name stand in no other line."""
+    """A first line that may be a header: most characters of a name stand in no other line, and no
+    other line is so."""
     first, places = rows[0], (source, target)
     words = all(place < len(first) and first[place].isidentifier() for place in places)
-    if len(rows) < ENOUGH or not words:
+    if len(rows) < ENOUGH or not words or first[source] == first[target]:
         return
     for place in places:
-        others = set("".join(_cells(rows[1:], place)))
-        if len(set(first[place]) - others) > len(set(first[place])) / 2:
+        cells = [set(cell) for cell in _cells(rows, place)]
+        lines_with = Counter(chain.from_iterable(cells))
+        odd = [2 * sum(lines_with[one] == 1 for one in cell) > len(cell) for cell in cells]
+        if odd[0] and not any(odd[1:]):
             names = {"source_column": first[source], "target_column": first[target]}
             settings = said({("data", name): value for name, value in names.items()})
             yield Notice(f"line 1 is read as a pair; if it names the columns, set {settings}", {})

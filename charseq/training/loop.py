@@ -19,6 +19,7 @@ from charseq.inference.validate import validate
 from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
 from charseq.models.build import Data, load_data, make_batches
+from charseq.models.checkpoint import Checkpoint
 from charseq.models.checkpoint_file import AnyVocab
 from charseq.models.init_from import Origin, read_origin
 from charseq.text.corpus import Streams
@@ -122,8 +123,7 @@ class _Training:
         # Not around what is yielded: a caller's own products are none of ours.
         self.fast = fast_products if has_fast_products(device) else nullcontext
         progress = self.progress
-        is_over = self.limits.reached(progress) is not None and not self._is_unscored()
-        folder.start(None if checkpoint and is_over else config, progress)
+        folder.start(None if checkpoint and self._changes_nothing(checkpoint) else config, progress)
         self.began = time.perf_counter() - self.progress.seconds
         self.started = Started(
             run=folder.path,
@@ -146,6 +146,13 @@ class _Training:
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),
         )
+
+    def _changes_nothing(self, checkpoint: Checkpoint) -> bool:
+        """Whether the run was at its end already, with the settings that it has, and still is."""
+        total = total_steps(checkpoint.config.train, self.batches.steps_per_epoch)
+        limits = (self.limits, Limits(checkpoint.config.train, total))
+        over = all(one.reached(self.progress) is not None for one in limits)
+        return over and not self._is_unscored() and self.folder.config.exists()
 
     def steps(self) -> Iterator[Event]:
         """Step, log, evaluate, save, until a limit is reached or somebody says stop."""

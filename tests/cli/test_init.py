@@ -86,6 +86,18 @@ def test_a_dash_writes_to_standard_output_and_no_file(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_the_home_folder_is_looked_into_before_it_is_written_to(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    Path("mine.yaml").write_text("task: lm\n")
+    Path("mine.yaml").chmod(0o600)
+    assert refusal("~/mine.yaml").endswith("mine.yaml exists; add --force to overwrite it")
+    CliRunner().invoke(app, ["~/mine.yaml", "--force"], catch_exceptions=False)
+    assert Path("mine.yaml").read_text() != "task: lm\n"
+    assert Path("mine.yaml").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_configuration_that_cannot_be_written_anew_stays_as_it_was(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -330,37 +330,44 @@ seeds = st.integers(0, 2**63 - 1)
 counts = st.integers(1, 10**12)
 positive = st.floats(0, exclude_min=True, allow_infinity=False, allow_nan=False)
 below_one = st.floats(0, 1, exclude_max=True)
-configs = st.builds(
-    LMConfig,
-    data=st.builds(
-        TextDataConfig,
-        text=st.text(min_size=1),
-        valid_text=st.text(),
-        test_text=st.none() | st.text(),
-        split=shares,
-        min_count=counts,
-        unknown=st.sampled_from(["skip", "replace"]),
-        newlines=st.sampled_from(["keep", "unix"]),
-    ),
-    model=st.builds(
-        LMModelConfig,
-        hidden_size=st.integers(1, 65536),
-        dropout=below_one,
-        locked_dropout=st.booleans(),
-        forget_bias=st.floats(-10, 10),
-    ),
-    train=st.builds(
-        LMTrainConfig,
-        batch_size=counts,
-        max_epochs=st.none() | positive,
-        max_minutes=st.none() | positive,
-        learning_rate=st.floats(0, 10, exclude_min=True),
-        clip_norm=st.none() | positive,
-        patience=st.none() | counts,
-        seed=seeds,
-    ),
-    sample=st.builds(LMSampleConfig, top_k=st.none() | counts, prime=st.text(), seed=seeds),
+texts = st.builds(
+    TextDataConfig,
+    text=st.text(min_size=1),
+    valid_text=st.none() | st.text(),
+    split=shares,
+    min_count=counts,
+    unknown=st.sampled_from(["skip", "replace"]),
+    newlines=st.sampled_from(["keep", "unix"]),
 )
+
+
+def config_of(data: TextDataConfig) -> st.SearchStrategy[LMConfig]:
+    validates = data.split[1] > 0 or data.valid_text is not None
+    return st.builds(
+        LMConfig,
+        data=st.just(data),
+        model=st.builds(
+            LMModelConfig,
+            hidden_size=st.integers(1, 65536),
+            dropout=below_one,
+            locked_dropout=st.booleans(),
+            forget_bias=st.floats(-10, 10),
+        ),
+        train=st.builds(
+            LMTrainConfig,
+            batch_size=counts,
+            max_epochs=st.none() | positive,
+            max_minutes=st.none() | positive,
+            learning_rate=st.floats(0, 10, exclude_min=True),
+            clip_norm=st.none() | positive,
+            patience=st.none() | counts if validates else st.none(),
+            seed=seeds,
+        ),
+        sample=st.builds(LMSampleConfig, top_k=st.none() | counts, prime=st.text(), seed=seeds),
+    )
+
+
+configs = texts.flatmap(config_of)
 
 
 @given(config=configs)

@@ -366,5 +366,7 @@ def test_a_first_line_in_other_letters_may_be_a_header() -> None:
         seen = [one.seen for one in look(FirstLines([first, *words], True))]
         odd = [one for one in seen if one.startswith(said)]
         assert odd == ([said + settings] if settings else [])
+    signs = [[chr(0x4E00 + n), f"ab{n % 7}"] for n in range(150)]  # each stands in one line alone
+    assert not any(one.seen.startswith(said) for one in look(FirstLines(signs, True)))
     few = look(FirstLines([["old", "new"], *words[:50]], True))
     assert not any(one.seen.startswith(said) for one in few)

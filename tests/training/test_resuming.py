@@ -77,6 +77,11 @@ def test_settings_with_which_nothing_is_trained_are_not_those_of_the_run(
         events = run(settings(text, **changes), tmp_path / "run", resume=True)
         assert [type(event) for event in events] == [Started, Stopped]
         assert (tmp_path / "run/config.yaml").read_bytes() == before
+    stopped = tmp_path / "stopped"
+    run(settings(text), stopped, should_stop=stop_after(40))
+    shorter = settings(text, train__max_steps=30)
+    run(shorter, stopped, resume=True)  # ends it, which is a change
+    assert load_config(stopped / "config.yaml") == shorter
     longer = settings(text, train__max_steps=61, train__learning_rate=1.0)
     run(longer, tmp_path / "run", resume=True)
     assert load_config(tmp_path / "run/config.yaml") == longer
