@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from charseq.cli import eval_options
 from charseq.cli.asides import progress_bar, show_note
 from charseq.cli.console import of_step, plain_table, show_facts
-from charseq.cli.eval_text import TextRequest, check_text, text_ids, unit_of
+from charseq.cli.eval_text import TextRequest, check_text, named, text_ids, unit_of
 from charseq.cli.options import refuse_options
 from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
@@ -120,6 +120,7 @@ def _report(
             "dynamic": dynamic.to_json(),
             **asdict(how),
             "squared_gradients": source,
+            "data": named(request),
             "checkpoint": str(trained.path),
             "step": trained.step,
         }
@@ -147,6 +148,7 @@ def _report(
         "rule": f"{how.rule}, learning rate {how.learning_rate:g}, decay {how.decay:g}, segments"
         f" of {how.segment:,} {unit}s",
         "squared gradients": source and f"of {source}",
+        "data": named(request),
         "checkpoint": f"{of_step(trained.path, trained.step)}; its weights stay as they are",
     }
     show_facts(console, facts)

@@ -77,8 +77,8 @@ def evaluate_text(trained: "TrainedLanguageModel", request: TextRequest) -> None
     _show_score(console, trained, score, request)
 
 
-def _said_of(request: TextRequest) -> str:
-    """Which text is scored."""
+def named(request: TextRequest) -> str:
+    """Which text is scored, in words."""
     if request.text is not None:
         return "--text"
     if request.source is not None or request.data == STANDARD_INPUT:
@@ -183,7 +183,7 @@ def _as_json(
         **score.to_json(),
         "convention": "stateful" if request.window is None else "window",
         "window": request.window,
-        "data": _said_of(request),
+        "data": named(request),
         "checkpoint": str(trained.path),
         "step": trained.step,
     }
@@ -203,7 +203,7 @@ def _show_score(
         "accuracy": f"{score.accuracy:.2%}",
         f"{unit}s scored": f"{score.characters:,}",
         "convention": "stateful" if window is None else f"windows of {window:,} {unit}s",
-        "data": _said_of(request),
+        "data": named(request),
         "checkpoint": of_step(trained.path, trained.step),
     }
     show_facts(console, facts)

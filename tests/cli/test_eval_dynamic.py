@@ -22,6 +22,7 @@ def test_both_values_beside_each_other_and_nothing_written(run_folder: str) -> N
     how = Dynamics()
     squares = mean_square_gradients(trained.model, corpus.train, how.segment)
     static, dynamic = evaluate_dynamic(trained.model, corpus.valid, how, mean_square=squares)
+    assert report["data"] == "valid text of the run"
     assert report["static"] == static.to_json()
     assert report["dynamic"] == dynamic.to_json()
     assert report["dynamic"]["nats"] < report["static"]["nats"]
