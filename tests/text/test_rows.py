@@ -295,6 +295,8 @@ def test_a_text_is_told_once_that_it_holds_no_pairs(tsv: Path) -> None:
             f"{tsv}:1: there is no tab between a source and a target, in this line or any other; "
             "take a file of pairs, or put a tab between the two in each line"
         )
+    with pytest.raises(CharseqError, match=r"\(commas stand there: save the table with tabs\)$"):
+        read(tsv, "cat,k\ndog,d\n")
     with pytest.raises(CharseqError, match="in this line or any other"):
         read(tsv, "source\na\n", source_column="source", target_column="target")
     found, mistakes = read(tsv, "a\n\nb\n", errors="skip")
