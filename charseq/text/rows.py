@@ -134,7 +134,8 @@ def read_rows(path: Path, data: PairDataConfig, mistakes: Mistakes) -> Rows:
         raise CharseqError(
             f"{name}:1: there is no tab between a source and a target, in this line or any other; "
             "take a file of pairs, or put a tab between the two in each line"
-            + commas * " (commas stand there: save the table with tabs)"
+            + commas
+            * " (commas stand there: save the table with tabs)"
         )
     columns = find_columns(lines[0].split("\t"), data)
     if isinstance(columns, list):
