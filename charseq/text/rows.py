@@ -130,12 +130,12 @@ def read_rows(path: Path, data: PairDataConfig, mistakes: Mistakes) -> Rows:
     if not lines:
         raise CharseqError(f"{name}: the file is empty; a line for each pair should be in it")
     if data.errors == "raise" and "\t" not in text:  # a text perhaps: one message, not a million
-        commas = all("," in line for line in lines[:10])
+        hint = ""
+        if all("," in line for line in lines[:10]):
+            hint = " (commas stand there: save the table with tabs)"
         raise CharseqError(
             f"{name}:1: there is no tab between a source and a target, in this line or any other; "
-            "take a file of pairs, or put a tab between the two in each line"
-            + commas
-            * " (commas stand there: save the table with tabs)"
+            f"take a file of pairs, or put a tab between the two in each line{hint}"
         )
     columns = find_columns(lines[0].split("\t"), data)
     if isinstance(columns, list):
