@@ -44,6 +44,11 @@ def trained_too(count: int, part: str) -> str:
     )
 
 
+def counted(counts: Mapping[str, int]) -> str:
+    """``duplicate 2, no tab 1``"""
+    return ", ".join(f"{what} {count:,}" for what, count in counts.items())
+
+
 def of_step(checkpoint: Path, step: int | None) -> str:
     """A checkpoint and the updates that its weights have seen, where it says so."""
     return escape(str(checkpoint)) + ("" if step is None else f", step {step:,}")
@@ -130,8 +135,7 @@ class TrainingDisplay:
             if count:
                 self._print(trained_too(count, part), style="yellow")
         if event.skipped:
-            counts = ", ".join(f"{reason} {count:,}" for reason, count in event.skipped.items())
-            self._print(f"left out of the data: {counts}", style="yellow")
+            self._print(f"left out of the data: {counted(event.skipped)}", style="yellow")
         if event.taken:
             self._taken(event.taken)
         for said in (event.notice, event.hint):

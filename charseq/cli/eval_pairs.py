@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli.asides import MANY, progress_bar, show_note
-from charseq.cli.console import of_step, plain_table, show_facts, trained_too
+from charseq.cli.console import counted, of_step, plain_table, show_facts, trained_too
 from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, show_calibration
 from charseq.cli.eval_errors import show_errors, worst
 from charseq.cli.reading import STANDARD_INPUT
@@ -128,7 +128,7 @@ def _pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> tuple["Pairs", di
         advice = "correct them, or leave them out and count them with --skip-errors"
         raise CharseqError(f"{error.listed}\n{advice}") from None
     except CharseqError as error:
-        counts = f"; left out: {_counts(skipped)}" if skipped else ""
+        counts = f"; left out: {counted(skipped)}" if skipped else ""
         raise CharseqError(f"{error}{counts}") from None
     if trained.was_trained_on(request.data):
         show_note(
@@ -136,12 +136,8 @@ def _pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> tuple["Pairs", di
             "warning",
         )
     if skipped:
-        show_note(f"left out of {request.data}: {_counts(skipped)}")
+        show_note(f"left out of {request.data}: {counted(skipped)}")
     return pairs, skipped
-
-
-def _counts(skipped: dict[str, int]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in skipped.items())
 
 
 def _judge(

@@ -1,5 +1,6 @@
 """charseq as a program: fast where nothing is computed, clear where something is wrong."""
 
+import errno
 import json
 import os
 import signal
@@ -260,18 +261,22 @@ def test_other_errors_that_speak_of_memory_are_not_taken_for_a_full_one(
         app.main()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
-def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(config: Path) -> None:
-    with Path("/dev/full").open("wb") as full:
-        result = subprocess.run(
-            [sys.executable, "-m", "charseq", "config", "show", str(config)],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert result.returncode == 2
-    assert result.stderr.strip() == "error: standard output: No space left on device"
+def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from charseq.cli import app
+
+    def fail(number: int) -> None:
+        raise OSError(number, os.strerror(number))  # as of a stream, which has no name
+
+    monkeypatch.setattr(app, "app", lambda: fail(errno.ENOSPC))
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: standard output: No space left on device\n"
+    monkeypatch.setattr(app, "app", lambda: fail(errno.EIO))  # of what, nobody knows
+    with pytest.raises(OSError, match="Input/output error"):
+        app.main()
 
 
 def test_an_error_cannot_send_control_characters_to_the_terminal(
