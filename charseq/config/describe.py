@@ -62,8 +62,15 @@ def kind(field: FieldInfo) -> str:
     if get_origin(expected) is tuple:
         return f"{len(get_args(expected))} numbers"
     if get_origin(expected) in (Union, UnionType):
-        return " or ".join(_KINDS[part] for part in get_args(expected))
+        *words, last = (word for part in get_args(expected) for word in _words(part))
+        return f"{', '.join(words)} or {last}"
     return _KINDS[expected]
+
+
+def _words(part: Any) -> tuple[str, ...]:
+    if part is bool:
+        return "true", "false"
+    return get_args(part) if get_origin(part) is Literal else (_KINDS[part],)
 
 
 def bounds(field: FieldInfo) -> str:

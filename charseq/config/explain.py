@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -70,7 +70,7 @@ def unknown_key(path: KeyPath, task: str) -> str:
 
 def _problems(details: ErrorDetails, document: Document, task: str) -> list[Problem]:
     path, value = details["loc"], details["input"]
-    if path[:-1] in settings(task) and path[-1] in ("int", "str"):  # one of two types
+    if path[:-1] in settings(task) and isinstance(path[-1], str):  # one of its types
         path = path[:-1]
     # An item of a list (data.split) is described by the setting that holds the list.
     name = tuple(part for part in path if isinstance(part, str))
@@ -173,7 +173,7 @@ def _meant_value(field: FieldInfo, value: Any) -> str:
     word = value.strip().lower()
     if is_nullable(field) and word in ("none", "nil", "off", "never", "-", ""):
         return _hint("null")
-    if value_type(field) is bool:
+    if value_type(field) is bool or bool in get_args(value_type(field)):
         return _hint({"yes": "true", "on": "true", "no": "false", "off": "false"}.get(word, ""))
     if value_type(field) in (int, float):
         return _hint(_meant_number(word))

@@ -29,7 +29,7 @@ PAIRS = (
         {
             ("model", "num_layers"): 2,
             ("model", "attention"): "monotonic",
-            ("model", "copy"): True,
+            ("model", "copy"): "auto",
             ("model", "dropout"): 0.4,
             ("train", "batch_size"): 16,
             ("train", "max_steps"): 2500,
@@ -48,7 +48,7 @@ PAIRS = (
         {
             ("model", "num_layers"): 2,
             ("model", "attention"): "monotonic",
-            ("model", "copy"): True,
+            ("model", "copy"): "auto",
             ("model", "dropout"): 0.3,
             ("train", "batch_size"): 32,
             ("train", "max_steps"): 3000,

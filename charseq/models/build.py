@@ -3,6 +3,7 @@
 from typing import Any
 
 from charseq.config.schema import Config, LMConfig
+from charseq.config.schema.seq2seq import Seq2SeqModelConfig
 from charseq.errors import CharseqError
 from charseq.models.checkpoint_file import AnyVocab
 from charseq.models.language_model import LanguageModel
@@ -16,6 +17,9 @@ from charseq.text.vocab import Vocab
 
 Model = LanguageModel | Seq2Seq
 Data = Corpus | PairCorpus
+
+# Inflection shares 0.84 of its target symbols or more, pronunciation 0.59 or less: docs/recipes.md.
+SHARED = 0.75
 
 
 def load_data(config: Config, known: AnyVocab | None = None) -> Data:
@@ -49,6 +53,13 @@ def make_batches(config: Config, data: Data) -> Streams | PairBatches:
     return training_batches(data, config.train)
 
 
+def copies(model: Seq2SeqModelConfig, vocab: PairVocab) -> bool:
+    """Whether ``model.copy``, which may be ``auto``, means a pointer with these symbols."""
+    if model.copy == "auto":
+        return model.attention != "none" and vocab.shared >= SHARED
+    return model.copy
+
+
 def build_model(config: Config, vocab: AnyVocab) -> Model:
     """A new model with random weights, drawn from torch's global generator, on the CPU."""
     model = config.model
@@ -77,7 +88,7 @@ def build_model(config: Config, vocab: AnyVocab) -> Model:
         attention=config.model.attention,
         input_feeding=config.model.input_feeding,
         coverage=config.model.coverage,
-        copy_table=vocab.copy_table() if config.model.copy else None,
+        copy_table=vocab.copy_table() if copies(config.model, vocab) else None,
         scheduled_sampling=config.train.scheduled_sampling,
         **shared,
     )

@@ -28,6 +28,7 @@ from charseq.models.checkpoint_file import (
     step_of,
 )
 from charseq.models.language_model import LanguageModel
+from charseq.models.seq2seq import Seq2Seq
 from charseq.text.characters import escape
 from charseq.text.grow import Side, growth
 from charseq.text.read import expand
@@ -107,6 +108,8 @@ def _differences(there: Config, here: Config) -> Iterable[str]:
     before, now = there.model_dump(), here.model_dump()
     for section, name in (*SHAPES, *READING):
         old, new = before[section].get(name), now[section].get(name)
+        if name == "copy" and "auto" in (old, new):
+            continue  # the symbols decide: ``_check_copying``
         if old != new:
             values = f"{write_scalar(old)} there and {write_scalar(new)} here"
             yield f"{section}.{name} is {values}"
@@ -116,6 +119,7 @@ def _differences(there: Config, here: Config) -> Iterable[str]:
 def begin_with(model: Model, vocab: AnyVocab, origin: Origin) -> Taken:
     """Give a new model, on the CPU, the weights of ``origin``. ``vocab``: that of the new model."""
     sides = growth(vocab, origin.vocab)
+    _check_copying(model, origin)
     places = _places(model)
     weights = {
         name: _merged(new, origin.weights[name], places.get(name), sides)
@@ -131,6 +135,22 @@ def begin_with(model: Model, vocab: AnyVocab, origin: Origin) -> Taken:
         symbols={name: side.taken for name, side in sides.items()},
         new_symbols={name: side.new for name, side in sides.items()},
     )
+
+
+def _check_copying(model: Model, origin: Origin) -> None:
+    """``model.copy: auto`` means what the symbols of each say: the settings do not tell."""
+    if not isinstance(model, Seq2Seq):
+        return
+    here, there = (
+        any(name.startswith("decoder.pointer.") for name in names)
+        for names in (dict(model.named_parameters()), origin.weights)
+    )
+    if here != there:
+        does = "copies, and this one would not" if there else "does not copy, and this one would"
+        raise CharseqError(
+            f"train.init_from: {escape(str(origin.path))} {does}, by its symbols;"
+            f" set model.copy={write_scalar(there)}"
+        )
 
 
 class _Place(NamedTuple):

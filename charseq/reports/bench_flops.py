@@ -6,32 +6,39 @@ symbols are looked up: they need no product.
 """
 
 from charseq.config.schema import Config, LMConfig, Seq2SeqConfig
+from charseq.models.build import copies
+from charseq.models.checkpoint_file import AnyVocab
 from charseq.text.corpus import Batch
 from charseq.text.pair_batches import PairBatch
+from charseq.text.pair_vocab import PairVocab
+from charseq.text.vocab import Vocab
 
 
-def of_update(config: Config, vocab_size: int, batch: Batch | PairBatch) -> int:
-    """Floating-point operations of one update; ``vocab_size``: symbols that can be written."""
+def of_update(config: Config, vocab: AnyVocab, batch: Batch | PairBatch) -> int:
+    """Floating-point operations of one update."""
     if isinstance(batch, Batch):
         assert isinstance(config, LMConfig)  # noqa: S101
-        return of_text(config, vocab_size, batch)
+        assert isinstance(vocab, Vocab)  # noqa: S101
+        return of_text(config, vocab, batch)
     assert isinstance(config, Seq2SeqConfig)  # noqa: S101
-    return of_pairs(config, vocab_size, batch)
+    assert isinstance(vocab, PairVocab)  # noqa: S101
+    return of_pairs(config, vocab, batch)
 
 
-def of_text(config: LMConfig, vocab_size: int, batch: Batch) -> int:
+def of_text(config: LMConfig, vocab: Vocab, batch: Batch) -> int:
     """Those of a language model: two for a multiply-add."""
     model = config.model
     hidden, layers = model.hidden_size, model.num_layers
     symbols, streams = batch.inputs.size, batch.inputs.shape[1]
     forward = symbols * _stack(model.embedding_size, hidden, hidden, layers)
-    forward += symbols * hidden * vocab_size
+    forward += symbols * hidden * vocab.size
     return 2 * (3 * forward - _first_state(streams, hidden, hidden, layers))
 
 
-def of_pairs(config: Seq2SeqConfig, vocab_size: int, batch: PairBatch) -> int:
-    """Those of an encoder-decoder; ``vocab_size``: of the targets."""
+def of_pairs(config: Seq2SeqConfig, vocab: PairVocab, batch: PairBatch) -> int:
+    """Those of an encoder-decoder."""
     model = config.model
+    copying = copies(model, vocab)
     hidden, layers, embedding = model.hidden_size, model.num_layers, model.embedding_size
     one_way = hidden // 2 if model.bidirectional else hidden  # units of the encoder's direction
     pairs = len(batch.source_lengths)
@@ -46,17 +53,17 @@ def of_pairs(config: Seq2SeqConfig, vocab_size: int, batch: PairBatch) -> int:
         moves = int((places**2 * batch.target_lengths).sum())
         spared += int((places**2).sum())  # the first belief is known
         decoder += written * (2 * hidden**2 + 5 * hidden)  # W h_t, W_c h_t, D h_t
-        decoder += seen * (hidden + hidden * vocab_size) + moves
-        encoder += read * (hidden**2 + (hidden if model.copy else 0))  # W_c m_s, w m_s
+        decoder += seen * (hidden + hidden * vocab.target_size) + moves
+        encoder += read * (hidden**2 + (hidden if copying else 0))  # W_c m_s, w m_s
     else:
-        decoder += written * hidden * vocab_size
+        decoder += written * hidden * vocab.target_size
     if model.attention in ("dot", "general", "additive"):
         decoder += 2 * seen * hidden + 2 * written * hidden**2  # scores and contexts; h~
     if model.attention in ("general", "additive"):
         decoder += written * hidden**2  # W h_t
     if model.attention == "additive":
         encoder += read * hidden**2  # U m_s
-    if model.copy:
+    if copying:
         at_once = hidden if model.attention == "monotonic" else 2 * hidden
         decoder += written * (at_once + (embedding or 0))
     if model.input_feeding:

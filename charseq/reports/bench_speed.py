@@ -24,6 +24,7 @@ from charseq.config import Config, config_to_json
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.models.build import Data, load_data, make_batches
+from charseq.models.checkpoint_file import AnyVocab
 from charseq.reports.bench import BFLOAT16, backends
 from charseq.reports.bench_data import with_data
 from charseq.reports.bench_flops import of_update
@@ -136,7 +137,7 @@ def measure(config: Config, folder: Path, *, seconds: float, threads: int | None
         ready = {name: process.answer() for name, process in processes.items()}
         model = ready["manual"]
         writers = [name for name in names if "write" in ready[name]["turns"]]
-        rounds = _rounds(config, batches, model["vocab_size"], processes, writers, seconds)
+        rounds = _rounds(config, batches, data.vocab, processes, writers, seconds)
     is_text = isinstance(config, LMConfig)
     return Speeds(
         data=told,
@@ -162,7 +163,7 @@ def measure(config: Config, folder: Path, *, seconds: float, threads: int | None
 def _rounds(
     config: Config,
     batches: Streams | PairBatches,
-    vocab_size: int,
+    vocab: AnyVocab,
     processes: Mapping[str, "_Contender"],
     writers: Sequence[str],
     seconds: float,
@@ -189,7 +190,7 @@ def _rounds(
             _Round(
                 steps=steps,
                 symbols=sum(counts),
-                flops=sum(of_update(config, vocab_size, batch) for batch in turn),
+                flops=sum(of_update(config, vocab, batch) for batch in turn),
                 seconds=took,
                 peak=processes[PRODUCTS].ask("multiply", WRITING),
                 written={name: processes[name].ask("write", WRITING) for name in writers},

@@ -164,6 +164,12 @@ class PairVocab:
         """The text of target ids, up to the first END. Raises as ``target_symbols``."""
         return self.target.join(self.target_symbols(ids))
 
+    @property
+    def shared(self) -> float:
+        """Which part of the target symbols are source symbols too, 0 to 1."""
+        targets = set(self.target.symbols)
+        return len(targets.intersection(self.source.symbols)) / max(1, len(targets))
+
     def copy_table(self) -> Int64s:
         """The target id of every source id, ``(source_size,)``, for a model that copies.
 

@@ -18,12 +18,13 @@ from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.validate import validate
 from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
-from charseq.models.build import Data, load_data, make_batches
+from charseq.models.build import Data, copies, load_data, make_batches
 from charseq.models.checkpoint import Checkpoint
 from charseq.models.checkpoint_file import AnyVocab
 from charseq.models.init_from import Origin, read_origin
 from charseq.text.corpus import Streams
 from charseq.text.pair_batches import PairBatches
+from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PairCorpus
 from charseq.training.best import keep_if_best
 from charseq.training.diagnose import diverged, divergence, went_wrong
@@ -142,6 +143,7 @@ class _Training:
             skipped=data.skipped if isinstance(data, PairCorpus) else {},
             spliced_pairs=_count_spliced(self.batches, data),
             spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,
+            copies=_what_auto_copies(config, self.state.vocab),
             taken=self.state.taken,
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),
@@ -343,6 +345,13 @@ def _begin_from(
         return None, begun.vocab
     origin = read_origin(name, config)
     return origin, origin.vocab
+
+
+def _what_auto_copies(config: Config, vocab: AnyVocab) -> bool | None:
+    if isinstance(config, LMConfig) or config.model.copy != "auto":
+        return None
+    assert isinstance(vocab, PairVocab)  # noqa: S101
+    return copies(config.model, vocab)
 
 
 def _count_spliced(batches: Streams | PairBatches, data: Data) -> int:

@@ -102,7 +102,11 @@ REPORTED = {
             "7:14: model.attention: expected none, dot, general, additive or "
             "monotonic, found the text 'luong'"
         ),
-        "9:3: train.seq_len: is a setting of `task: lm`, and this is `task: seq2seq`",
+        (
+            "8:9: model.copy: expected true, false or auto, found the text 'yes' (did you mean "
+            "true?)"
+        ),
+        "10:3: train.seq_len: is a setting of `task: lm`, and this is `task: seq2seq`",
     ],
     "out_of_range.yaml": [
         "2:9: data.text: must not be empty",

@@ -44,12 +44,13 @@ def test_an_update_of_a_language_model(layers: int, embedding: int | None) -> No
     data = {"data": {"text": "t"}, "model": {**sizes, "backend": "reference"}}
     config = config_from_json(data, where="the test")
     assert isinstance(config, LMConfig)
-    model = build_model(config, Vocab("char", tuple("abcde")))
+    vocab = Vocab("char", tuple("abcde"))
+    model = build_model(config, vocab)
     assert isinstance(model, LanguageModel)
     ids = np.random.default_rng(0).integers(5, size=(6, 4))
     batch = Batch(ids[:-1], ids[1:], starts_epoch=True)
     one_hot = 0 if embedding else 20 * 5 * 4 * 7  # characters, symbols, 4H
-    assert of_text(config, 5, batch) == counted(lambda: model.loss(batch, None), one_hot)
+    assert of_text(config, vocab, batch) == counted(lambda: model.loss(batch, None), one_hot)
 
 
 def test_by_hand() -> None:
@@ -59,7 +60,8 @@ def test_by_hand() -> None:
     ids = np.zeros((5, 1), np.int64)
     forward = 5 * (8 * 2 + 2 * 3)  # W_hh (8, 2) and W_out (3, 2), for each character
     first = 8 * 2  # the zeros before the first character need no gradient
-    assert of_text(config, 3, Batch(ids, ids, starts_epoch=True)) == 2 * (3 * forward - first)
+    vocab = Vocab("char", tuple("abc"))
+    assert of_text(config, vocab, Batch(ids, ids, starts_epoch=True)) == 2 * (3 * forward - first)
 
 
 def pair_batch(sources: list[int], targets: list[int]) -> PairBatch:
@@ -79,6 +81,7 @@ def pair_batch(sources: list[int], targets: list[int]) -> PairBatch:
         ({"attention": "additive", "num_layers": 2}, {}),
         ({"copy": True, "embedding_size": 3}, {}),
         ({"copy": True}, {}),
+        ({"copy": "auto"}, {}),
         ({"attention": "monotonic"}, {}),
         ({"attention": "monotonic", "copy": True, "embedding_size": 3}, {}),
         ({"input_feeding": True, "num_layers": 2}, {}),
@@ -99,13 +102,12 @@ def test_an_update_of_a_model_of_pairs(model: dict[str, Any], train: dict[str, A
         one_hot = 3 * 4 * 6 * 4 * vocab.source_size  # pairs, 4H, their symbols
         if "input_feeding" not in model:  # a loop of its own
             one_hot += 3 * 4 * 6 * 3 * vocab.target_size  # with END
-    assert of_pairs(config, vocab.target_size, batch) == counted(
-        lambda: network.loss(batch, None), one_hot
-    )
+    assert of_pairs(config, vocab, batch) == counted(lambda: network.loss(batch, None), one_hot)
 
 
 def test_padding_is_no_work() -> None:
     config = config_from_json({"task": "seq2seq", "data": {"train": "t"}}, where="here")
     assert isinstance(config, Seq2SeqConfig)
-    apart = [of_pairs(config, 9, pair_batch([s], [t])) for s, t in ((7, 2), (3, 5))]
-    assert of_pairs(config, 9, pair_batch([7, 3], [2, 5])) == sum(apart)
+    vocab = PairVocab(Symbols("", ("a",)), Symbols("", tuple("bcdefgh")))
+    apart = [of_pairs(config, vocab, pair_batch([s], [t])) for s, t in ((7, 2), (3, 5))]
+    assert of_pairs(config, vocab, pair_batch([7, 3], [2, 5])) == sum(apart)

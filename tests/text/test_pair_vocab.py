@@ -65,6 +65,13 @@ def test_tags_never_clash_with_symbols() -> None:
     assert vocab.copy_table().tolist() == [1, -1, 2, -1]
 
 
+def test_how_many_target_symbols_are_source_symbols() -> None:
+    """A tag that is written like one is none."""
+    vocab = PairVocab(Symbols("", ("a", "b", "x")), Symbols("", ("N", "a", "b", "c", "d")), ("N",))
+    assert vocab.shared == 0.4
+    assert PairVocab(Symbols("", ("a",)), Symbols("", ())).shared == 0.0
+
+
 def test_a_source_is_normalized_before_it_is_split() -> None:
     vocab = PairVocab(Symbols("", ("e", "\u0301")), Symbols("", ("é",)), normalize="NFD")
     assert vocab.encode_source("é").tolist() == [1, 2]

@@ -245,3 +245,24 @@ def test_a_run_is_not_resumed_with_another_network_or_other_pairs(
         file.write("aaaaa\taaaaa\n")
     with pytest.raises(CharseqError, match="the data, or how it is read and split, has changed"):
         run(settings(pairs, train__max_steps=20), tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(("targets", "copies"), [("abcX", True), ("abXY", False)])
+def test_auto_copies_where_both_sides_have_the_same_symbols(
+    tmp_path: Path, targets: str, copies: bool
+) -> None:
+    """Three of four target symbols are source symbols, or two."""
+    path = tmp_path / "pairs.tsv"
+    translate = str.maketrans("abcd", targets)
+    words = ["".join(word) for word in product("abcd", repeat=2)]
+    path.write_text("".join(f"{w}\t{w.translate(translate)}\n" for w in words), encoding="utf-8")
+    config = settings(path, data__split=[1, 0, 0], model__copy="auto", train__max_steps=2)
+    start = run(config, tmp_path / "run")[0]
+    assert isinstance(start, Started)
+    assert start.copies is copies
+    model = load_seq2seq(tmp_path / "run").models[0]
+    assert (model.decoder.pointer is not None) is copies
+    blind = config.model.model_copy(update={"attention": "none"})
+    start = run(config.model_copy(update={"model": blind}), tmp_path / "none")[0]
+    assert isinstance(start, Started)
+    assert start.copies is False

@@ -119,15 +119,17 @@ with warnings.catch_warnings():  # `copy` hides a method that pydantic has given
         coverage: bool = Field(
             False, description="attention sees what it has looked at before (See 2017); slower"
         )
-        copy: bool = Field(  # type: ignore[assignment]
-            False, description="symbols may be copied from the source (See 2017)"
+        copy: bool | Literal["auto"] = Field(  # type: ignore[assignment]
+            False,
+            description="symbols may be copied from the source (See 2017); auto: where three "
+            "quarters of the target symbols are source symbols too",
         )
 
         def _mistakes(self) -> Iterator[str]:
             yield from super()._mistakes()
             if self.bidirectional and self.hidden_size % 2:
                 yield "hidden_size: must be even for an encoder that reads both ways"
-            if self.attention == "none" and self.copy:
+            if self.attention == "none" and self.copy is True:
                 yield "copy: needs attention; set model.attention"
             for name in ("input_feeding", "coverage"):
                 if getattr(self, name) and self.attention in ("none", "monotonic"):
