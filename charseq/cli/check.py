@@ -15,8 +15,9 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
     from charseq.config.schema.seq2seq import PairDataConfig
     from charseq.text.characters import escape
     from charseq.text.datasets import PREFIX, find_files
-    from charseq.text.pair_look import first_lines, missing_columns
-    from charseq.text.read import expand, look
+    from charseq.text.look.columns import missing_columns
+    from charseq.text.look.first_lines import first_lines
+    from charseq.text.read import expand, read_beginning
 
     wrong: list[tuple[str, str]] = []
     for key in ("text", "valid_text", "test_text", "train", "valid", "test"):
@@ -31,7 +32,7 @@ def missing_files(config: "Config") -> Iterator[tuple[str, str]]:
                 lacking = missing_columns(first_lines(path), config.data)
                 wrong += [(f"data.{one}", f"{escape(name)}: {why}") for one, why in lacking]
             else:
-                look(path, config.data.errors)
+                read_beginning(path, config.data.errors)
         except CharseqError as error:
             wrong.append((f"data.{key}", str(error)))
     yield from wrong or _wrong_inside(config)

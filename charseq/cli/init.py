@@ -15,7 +15,7 @@ from charseq.cli.writing import whole_file
 from charseq.errors import CharseqError
 
 if TYPE_CHECKING:
-    from charseq.text.notices import Notice
+    from charseq.text.look.notices import Notice
 
 
 def init(
@@ -61,7 +61,8 @@ def init(
     Example: charseq init book.yaml --text book.txt
     """
     from charseq.config.template import SCHEMA_FILE, commented_config, example_source, json_schema
-    from charseq.text.pair_look import MEND, NO_TAB
+    from charseq.text.look.odd_lines import MEND
+    from charseq.text.look.pairs import NO_TAB
     from charseq.text.read import expand
 
     task = _task(task, text, pairs)
@@ -102,19 +103,23 @@ def init(
 
 def _look(source: str, task: str) -> "tuple[list[Notice], str]":
     """What is noticed in the data of pairs, and why nothing can be, or read at all."""
-    from charseq.text import characters, pair_look, text_look
+    from charseq.text import characters
     from charseq.text.datasets import PREFIX, source_path
+    from charseq.text.look.first_lines import first_lines
+    from charseq.text.look.odd_lines import without_tab
+    from charseq.text.look.pairs import look_at_pairs
+    from charseq.text.look.text import TooShortError, look_at_text
     from charseq.text.rows import read_whole
 
     try:
         if task == "seq2seq":
             path = source_path(source)
             read_whole(path, characters.escape(source))
-            lines = pair_look.first_lines(path)
-            return [*pair_look.look(lines), *pair_look.without_tab(lines)], ""
+            lines = first_lines(path)
+            return [*look_at_pairs(lines), *without_tab(lines)], ""
         if not source.startswith(PREFIX):  # to find the standard library's source is to write it
-            return text_look.look(source_path(source)), ""
-    except text_look.TooShortError:
+            return look_at_text(source_path(source)), ""
+    except TooShortError:
         raise
     except CharseqError as error:
         return [], str(error)

@@ -24,7 +24,7 @@ from charseq.progress import Progress
 from charseq.text.characters import escape
 from charseq.text.columns import find_columns
 from charseq.text.datasets import source_path
-from charseq.text.pair_look import first_lines
+from charseq.text.look.first_lines import first_lines
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import Pairs, load_pairs, read_pairs
 from charseq.text.ragged import Int64s

@@ -102,7 +102,7 @@ def beside(items: Iterable[Item], work: Callable[[Item], object]) -> Iterator[It
         thread.shutdown(wait=False)
 
 
-def look(path: Path, errors: Errors = "raise") -> None:
+def read_beginning(path: Path, errors: Errors = "raise") -> None:
     """Read the beginning of a text, to say soon what is wrong with it. Raises as ``read_chunks``.
 
     Args:

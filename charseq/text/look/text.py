@@ -1,4 +1,4 @@
-"""A look at a text, and the settings that it asks for: as ``pair_look.py`` for pairs."""
+"""A look at a text, and the settings that it asks for: as ``pairs.py`` for pairs."""
 
 from itertools import islice
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from charseq.config.recipes import FEWEST_CHARACTERS, TEXTS, recipe_for
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
-from charseq.text.notices import Notice, few, notice_of
+from charseq.text.look.notices import Notice, few, notice_of
 from charseq.text.read import CHUNK_BYTES, LOOKED_AT, read_chunks
 
 
@@ -14,7 +14,7 @@ class TooShortError(CharseqError):
     """A text that no settings make long enough to train on."""
 
 
-def look(path: Path) -> list[Notice]:
+def look_at_text(path: Path) -> list[Notice]:
     """Whether the text is short, and has the line ends of Windows. Of a long one the beginning.
 
     Raises:

@@ -15,16 +15,11 @@ from charseq.config.recipes import PAIRS, Recipe
 from charseq.config.schema import Seq2SeqConfig
 from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
-from charseq.text import pair_look
-from charseq.text.pair_look import (
-    LINES,
-    FirstLines,
-    data_settings,
-    first_lines,
-    look,
-    missing_columns,
-    without_tab,
-)
+from charseq.text.look import first_lines as first_lines_of_pairs
+from charseq.text.look.columns import missing_columns
+from charseq.text.look.first_lines import LINES, FirstLines, first_lines
+from charseq.text.look.odd_lines import without_tab
+from charseq.text.look.pairs import data_settings, look_at_pairs
 
 ROOT = Path(__file__).parent.parent.parent
 DRAW = random.Random(0)
@@ -37,7 +32,7 @@ def rows(*columns: Iterable[str]) -> list[str]:
 
 def read_as(*lines: str) -> dict[str, Any]:
     """The settings of ``data`` that the lines ask for."""
-    return data_settings(look(FirstLines([line.split("\t") for line in lines], True)))
+    return data_settings(look_at_pairs(FirstLines([line.split("\t") for line in lines], True)))
 
 
 PLAIN = rows(WORDS, reversed(WORDS))
@@ -48,7 +43,7 @@ def test_plain_pairs_are_left_alone() -> None:
 
 
 def test_the_dates_that_come_with_charseq_have_tags_in_their_third_column() -> None:
-    (notice,) = look(first_lines(ROOT / "data" / "dates" / "train.tsv"))
+    (notice,) = look_at_pairs(first_lines(ROOT / "data" / "dates" / "train.tsv"))
     assert notice.seen == "column 3 holds tags: data.features_column: 3"
     assert notice.settings == {("data", "features_column"): 3}
 
@@ -108,7 +103,10 @@ def test_tags_in_the_third_column() -> None:
 def test_a_third_column_of_something_else(third: list[str]) -> None:
     lines = [*rows(WORDS, reversed(WORDS), third), *PLAIN[len(third) :]]
     assert read_as(*lines) == {}
-    seen = [notice.seen for notice in look(FirstLines([line.split("\t") for line in lines], False))]
+    seen = [
+        notice.seen
+        for notice in look_at_pairs(FirstLines([line.split("\t") for line in lines], False))
+    ]
     said = "sources are column 1, targets column 2; column 3 is not read: if it holds tags, set "
     if len(third) == 200:
         assert seen == [f"{said}data.features_column: 3"]
@@ -155,10 +153,10 @@ def test_spaces_between_anything_else(targets: list[str]) -> None:
 
 def test_what_nobody_sees_in_a_line_is_told() -> None:
     plain = [[word, word[::-1]] for word in WORDS]
-    assert not look(FirstLines(plain, False))
+    assert not look_at_pairs(FirstLines(plain, False))
     rows = [*plain, ["ab", "ba", "ab"], ["ab ", "ba"], ["abc", " cba"], ["abcd", "dcba", "", ""]]
     n = len(plain)
-    assert [one.seen for one in look(FirstLines(rows, False))] == [
+    assert [one.seen for one in look_at_pairs(FirstLines(rows, False))] == [
         f"line {n + 1} and 1 more: more than 2 columns; what is there is not read, unless"
         " data.further_targets: true says that they are further right targets",
         f"line {n + 2}: a space at an end of the source is a symbol like any other",
@@ -170,26 +168,26 @@ def test_accents_typed_in_two_ways_are_told() -> None:
     """As where a part of a file was typed on a Mac; in print they are the same."""
     plain = [["ab", "ab"]] * 3
     rows = [*plain, ["caf\xe9", "x"], ["e\u0301t\xe9", "y"]]
-    [notice] = [one for one in look(FirstLines(rows, True)) if "accents" in one.seen]
+    [notice] = [one for one in look_at_pairs(FirstLines(rows, True)) if "accents" in one.seen]
     assert notice.seen == (
         "line 5: accents of the source are characters of their own (Unicode NFD), elsewhere not:"
         " data.normalize: NFC"
     )
     assert notice.settings == {("data", "normalize"): "NFC"}
     rows = [["a", "\xe9"], ["b", "e\u0301"], *plain, ["c", "o\u0302"]]
-    [notice] = [one for one in look(FirstLines(rows, True)) if "accents" in one.seen]
+    [notice] = [one for one in look_at_pairs(FirstLines(rows, True)) if "accents" in one.seen]
     assert notice.seen.startswith("line 2 and 1 more: accents of the target are characters of")
     assert notice.seen.endswith("targets are read as they are: save the file as NFC")
     assert notice.settings == {}
     rows = [*plain, ["e\u0301", "e\u0301"], ["xe\u0301", "ye\u0301"]]
-    [notice] = [one for one in look(FirstLines(rows, True)) if "accents" in one.seen]
+    [notice] = [one for one in look_at_pairs(FirstLines(rows, True)) if "accents" in one.seen]
     assert notice.settings == {("data", "normalize"): "NFD"}
     for alike in ("\xe9", "ɛ̃"):  # the last has no other form
         rows = [*plain, [alike, alike], [f"x{alike}", f"y{alike}"]]
-        assert not any("accents" in one.seen for one in look(FirstLines(rows, True)))
+        assert not any("accents" in one.seen for one in look_at_pairs(FirstLines(rows, True)))
     for other in ("\u212b", "\u09dc"):  # other forms, which are no accents
         rows = [*plain, [other, other], ["\xe9", "\xe9"], ["\u09cb", "\u09cb"]]
-        assert not any("accents" in one.seen for one in look(FirstLines(rows, True)))
+        assert not any("accents" in one.seen for one in look_at_pairs(FirstLines(rows, True)))
 
 
 @pytest.mark.parametrize(
@@ -203,12 +201,12 @@ def test_accents_typed_in_two_ways_are_told() -> None:
 )
 def test_few_pairs_are_trained_on_as_so_few_have_been(pairs: int, config: str | None) -> None:
     cells = [["lemma", "form"], *([str(number), f"{number}ed"] for number in range(pairs)), [""]]
-    _, *seen = [notice.seen for notice in look(FirstLines(cells, True))]
+    _, *seen = [notice.seen for notice in look_at_pairs(FirstLines(cells, True))]
     [empty] = without_tab(FirstLines(cells, True))
     assert empty.seen.startswith(f"line {pairs + 2:,}: empty; mend")
     assert len(seen) == (config is not None)
     assert all(line.startswith(f"{pairs:,} pairs, ") and str(config) in line for line in seen)
-    assert len(look(FirstLines(cells, False))) == 1  # there are more of them
+    assert len(look_at_pairs(FirstLines(cells, False))) == 1  # there are more of them
 
 
 @pytest.mark.parametrize("recipe", PAIRS, ids=lambda recipe: recipe.source)
@@ -230,7 +228,9 @@ def test_pairs_whose_symbols_move_get_attention_that_may_go_back() -> None:
     dates = [[f"{d}/{m}/{y}", f"{y}-{m:02}-{d:02}"] for d, m, y in days]
     words = [[word, f"{word}s"] for word in WORDS]
     for cells, attention in ((dates, "general"), (words, "monotonic")):
-        found = {k: v for n in look(FirstLines(cells, True)) for k, v in n.settings.items()}
+        found = {
+            k: v for n in look_at_pairs(FirstLines(cells, True)) for k, v in n.settings.items()
+        }
         assert found["model", "attention"] == attention
         assert found["model", "num_layers"] == 2
         assert found["train", "spliced_pairs"] == (3200 if attention == "monotonic" else 0)
@@ -238,7 +238,7 @@ def test_pairs_whose_symbols_move_get_attention_that_may_go_back() -> None:
 
 def test_a_line_that_ends_before_its_source_is_passed_over() -> None:
     cells = [["target", "x", "source"], *[["b", "y"]] * 200, *[["cat", "y", "act"]] * 200]
-    seen = [notice.seen for notice in look(FirstLines(cells, True))]
+    seen = [notice.seen for notice in look_at_pairs(FirstLines(cells, True))]
     assert seen[-1].startswith("33% of the letters")  # c and a of "act", not t
 
 
@@ -262,7 +262,7 @@ def test_a_large_file_is_not_read_to_its_end(
     path.write_bytes(b"a\tb\n" * (LINES + 1))
     lines = first_lines(path)
     assert (len(lines.cells), lines.whole) == (LINES, False)
-    monkeypatch.setattr(pair_look, "BYTES", 10)  # in the middle of the third line
+    monkeypatch.setattr(first_lines_of_pairs, "BYTES", 10)  # in the middle of the third line
     assert first_lines(path) == FirstLines([["a", "b"]] * 2, False)
 
 
@@ -283,7 +283,7 @@ def test_files_at_which_nobody_can_look(tmp_path: Path) -> None:
 
 
 def test_lines_without_a_tab_say_so() -> None:
-    (notice,) = look(FirstLines([["a,b"], ["c,d"]], True))
+    (notice,) = look_at_pairs(FirstLines([["a,b"], ["c,d"]], True))
     assert notice == ("no line has a tab between a source and a target", {})
 
 
@@ -303,16 +303,16 @@ def test_single_lines_without_a_tab_are_named(wrong: list[int], seen: str) -> No
 def test_any_cells_are_looked_at_and_what_is_said_is_safe_to_show(cells: list[list[str]]) -> None:
     names = [["word", "pron", *cells[0]], *cells]
     for lines in (FirstLines(cells, True), FirstLines(names, True)):
-        for notice in look(lines):
+        for notice in look_at_pairs(lines):
             assert notice.seen.isprintable()
-        settings = data_settings(look(lines))
+        settings = data_settings(look_at_pairs(lines))
         PairDataConfig.model_validate({"train": "t.tsv", **settings})
 
 
 def test_a_hostile_name_is_shown_as_the_configuration_writes_it() -> None:
     tags = ["N", "V", "A", "P"] * 50
     lines = ["word\tpron\t\x1b[2J\u202e", *rows(WORDS, reversed(WORDS), tags)]
-    _, notice, *_ = look(FirstLines([line.split("\t") for line in lines], True))
+    _, notice, *_ = look_at_pairs(FirstLines([line.split("\t") for line in lines], True))
     assert notice.seen == 'column 3 holds tags: data.features_column: "\\x1b[2J\\u202e"'
 
 
@@ -336,7 +336,7 @@ def test_columns_that_a_file_lacks() -> None:
 
 def test_a_column_of_targets_is_not_one_of_tags_by_its_name() -> None:
     rows = [["year", "tag"], *([word, str(1900 + n)] for n, word in enumerate(WORDS))]
-    found = data_settings(look(FirstLines(rows, True)))
+    found = data_settings(look_at_pairs(FirstLines(rows, True)))
     assert found == {"source_column": "year", "target_column": "tag"}
 
 
@@ -351,7 +351,7 @@ NAMES = ("source", "target", "tags", "word", "form", "tag", "", "x", "V;PST", "1
 def test_whatever_is_noticed_can_be_read_so(
     header: list[str], cells: list[str], times: int
 ) -> None:
-    found = data_settings(look(FirstLines([header, *[cells] * times], True)))
+    found = data_settings(look_at_pairs(FirstLines([header, *[cells] * times], True)))
     PairDataConfig.model_validate({"train": "t.tsv", **found})
 
 
@@ -363,10 +363,10 @@ def test_a_first_line_in_other_letters_may_be_a_header() -> None:
         (["слово", "new"], '"слово", data.target_column: new'),
         (["ваб", "баб"], None),
     ):
-        seen = [one.seen for one in look(FirstLines([first, *words], True))]
+        seen = [one.seen for one in look_at_pairs(FirstLines([first, *words], True))]
         odd = [one for one in seen if one.startswith(said)]
         assert odd == ([said + settings] if settings else [])
     signs = [[chr(0x4E00 + n), f"ab{n % 7}"] for n in range(150)]  # each stands in one line alone
-    assert not any(one.seen.startswith(said) for one in look(FirstLines(signs, True)))
-    few = look(FirstLines([["old", "new"], *words[:50]], True))
+    assert not any(one.seen.startswith(said) for one in look_at_pairs(FirstLines(signs, True)))
+    few = look_at_pairs(FirstLines([["old", "new"], *words[:50]], True))
     assert not any(one.seen.startswith(said) for one in few)

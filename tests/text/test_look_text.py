@@ -8,7 +8,7 @@ from charseq.config.recipes import TEXTS
 from charseq.config.schema import LMConfig
 from charseq.errors import CharseqError
 from charseq.text.corpus import Streams, load_corpus
-from charseq.text.text_look import look
+from charseq.text.look.text import look_at_text
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -29,7 +29,7 @@ def test_a_short_text_is_trained_on_as_such_have_been(
 ) -> None:
     path = tmp_path / "t.txt"
     path.write_text("é" * characters)  # two bytes each
-    seen = [notice.seen for notice in look(path)]
+    seen = [notice.seen for notice in look_at_text(path)]
     assert len(seen) == (made_for is not None)
     for line in seen:
         assert line.startswith(f"{characters:,} characters, fewer than ")
@@ -40,7 +40,7 @@ def test_a_short_text_is_trained_on_as_such_have_been(
 def test_what_a_short_text_asks_for_can_be_trained_on_it(characters: int, tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text(("the cat sat on the mat\n" * 131_000)[:characters])
-    (notice,) = look(path)
+    (notice,) = look_at_text(path)
     sections: dict[str, dict[str, object]] = {"data": {"text": str(path)}, "model": {}, "train": {}}
     for (section, name), value in notice.settings.items():
         sections[section][name] = value
@@ -56,7 +56,7 @@ def test_a_text_too_short_for_any_training_is_told(tmp_path: Path) -> None:
     for characters, said in ((1, "has 1 character,"), (299, "has 299 ch")):
         path.write_text("é" * characters)
         with pytest.raises(CharseqError, match=f"{said}.*too few to train on.* at least 300"):
-            look(path)
+            look_at_text(path)
 
 
 def test_the_line_ends_of_windows_are_noticed_where_all_are_such(tmp_path: Path) -> None:
@@ -68,5 +68,5 @@ def test_the_line_ends_of_windows_are_noticed_where_all_are_such(tmp_path: Path)
         ("ab", {}),
     ):
         path.write_bytes(text.encode() * 200)
-        found = {k: v for notice in look(path) for k, v in notice.settings.items()}
+        found = {k: v for notice in look_at_text(path) for k, v in notice.settings.items()}
         assert {key: value for key, value in found.items() if key[0] == "data"} == settings
