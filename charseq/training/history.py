@@ -13,7 +13,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from charseq.config import Config, load_config
-from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.models.checkpoint_file import CheckpointError, Header, read_header
 from charseq.models.run_files import BEST, CONFIG, LOG, NEWEST
@@ -68,6 +67,7 @@ class _Progress(BaseModel):
 
     step: int
     seconds: float = 0.0
+    validates: bool = False
     evaluated_step: int = 0
     evaluations_since_best: int = 0
 
@@ -259,16 +259,9 @@ def _why_over(config: Config, total: int | None, saved: _Progress) -> str | None
     minutes = config.train.max_minutes
     out_of_time = minutes is not None and saved.seconds >= 60 * minutes
     is_scored = saved.evaluated_step == saved.step
-    if over and _validates(config) and not is_scored and not out_of_time:
+    if over and saved.validates and not is_scored and not out_of_time:
         return None
     return over
-
-
-def _validates(config: Config) -> bool:
-    """Whether the settings give it validation data; a share of very little data may be empty."""
-    data = config.data
-    own = data.valid if isinstance(data, PairDataConfig) else data.valid_text
-    return own is not None or data.split[1] > 0
 
 
 def _changed(path: Path) -> float:

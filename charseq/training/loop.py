@@ -115,6 +115,7 @@ class _Training:
         checkpoint, notice = folder.newest() if resume else (None, None)
         if checkpoint:
             self.state.restore(checkpoint, where=str(folder.path))
+        self.progress.validates = len(data.valid) > 0
         self.model = self.state.model
         self.batches = make_batches(config, data)
         self.limits = Limits(config.train, total_steps(config.train, self.batches.steps_per_epoch))
@@ -301,7 +302,7 @@ class _Training:
 
     def _is_unscored(self) -> bool:
         progress = self.progress
-        return len(self.data.valid) > 0 and progress.evaluated_step != progress.step
+        return progress.validates and progress.evaluated_step != progress.step
 
     def _loss_since_evaluation(self) -> float:
         """The mean training loss since the last evaluation, or 0; the worst of these is kept."""

@@ -52,6 +52,7 @@ class Progress:
     best_value: list[float] | None = None  # of train.monitor, then the loss; lower is better
     best_score: str | None = None  # in words
     best_step: int | None = None
+    validates: bool = False  # on data: a share of very little of them may be empty
     evaluated_step: int = 0
     evaluations_since_best: int = 0
     plateau_factor: float = 1.0

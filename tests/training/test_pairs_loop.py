@@ -18,6 +18,7 @@ from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.load import load_seq2seq
 from charseq.models.checkpoint import read_checkpoint, write_checkpoint
 from charseq.training.events import Evaluated, Event, Started, Stopped
+from charseq.training.history import read_run
 from charseq.training.loop import train
 
 
@@ -266,3 +267,12 @@ def test_auto_copies_where_both_sides_have_the_same_symbols(
     start = run(config.model_copy(update={"model": blind}), tmp_path / "none")[0]
     assert isinstance(start, Started)
     assert start.copies is False
+
+
+def test_a_run_whose_share_to_validate_came_out_empty_is_done(pairs: Path, tmp_path: Path) -> None:
+    config = settings(pairs, data__split=[0.998, 0.002, 0], train__max_steps=2)
+    start = run(config, tmp_path / "run")[0]
+    assert isinstance(start, Started)
+    assert start.valid_size == 0
+    found = read_run(tmp_path / "run")
+    assert (found.state, found.ended, found.step) == ("done", True, 2)
