@@ -131,8 +131,10 @@ class TrainingDisplay:
             f" {event.steps_per_epoch:,} steps an epoch",
             style="dim",
         )
-        if event.copies is not None:
-            does = "symbols are copied" if event.copies else "too few symbols in common to copy"
+        if event.auto_copies is not None:
+            does = (
+                "symbols are copied" if event.auto_copies else "too few symbols in common to copy"
+            )
             self._print(f"model.copy auto: {does}", style="dim")
         for part, count in event.seen.items():
             if count:

@@ -62,9 +62,16 @@ def kind(field: FieldInfo) -> str:
     if get_origin(expected) is tuple:
         return f"{len(get_args(expected))} numbers"
     if get_origin(expected) in (Union, UnionType):
-        *words, last = (word for part in get_args(expected) for word in _words(part))
-        return f"{', '.join(words)} or {last}"
+        *others, last = words(field)
+        return f"{', '.join(others)} or {last}"
     return _KINDS[expected]
+
+
+def words(field: FieldInfo) -> list[str]:
+    """What is said of each of the types that a setting accepts: ``true``, ``false``, ``auto``."""
+    expected = value_type(field)
+    types = get_args(expected) if get_origin(expected) in (Union, UnionType) else (expected,)
+    return [word for one in types for word in _words(one)]
 
 
 def _words(part: Any) -> tuple[str, ...]:

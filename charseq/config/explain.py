@@ -16,6 +16,7 @@ from charseq.config.describe import (
     sections,
     settings,
     value_type,
+    words,
 )
 from charseq.config.document import BROKEN, Document, KeyPath, Problem, dotted, printable
 from charseq.config.scalars import write_scalar
@@ -174,7 +175,8 @@ def _meant_value(field: FieldInfo, value: Any) -> str:
     if is_nullable(field) and word in ("none", "nil", "off", "never", "-", ""):
         return _hint("null")
     if value_type(field) is bool or bool in get_args(value_type(field)):
-        return _hint({"yes": "true", "on": "true", "no": "false", "off": "false"}.get(word, ""))
+        meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(word)
+        return _hint(meant or next(iter(difflib.get_close_matches(word, words(field), 1)), ""))
     if value_type(field) in (int, float):
         return _hint(_meant_number(word))
     known = _OTHER_NAMES.get(word)

@@ -19,7 +19,7 @@ Model = LanguageModel | Seq2Seq
 Data = Corpus | PairCorpus
 
 # Inflection shares 0.84 of its target symbols or more, pronunciation 0.59 or less: docs/recipes.md.
-SHARED = 0.75
+COPIED_FROM = 0.75
 
 
 def load_data(config: Config, known: AnyVocab | None = None) -> Data:
@@ -53,11 +53,19 @@ def make_batches(config: Config, data: Data) -> Streams | PairBatches:
     return training_batches(data, config.train)
 
 
-def copies(model: Seq2SeqModelConfig, vocab: PairVocab) -> bool:
+def does_copy(model: Seq2SeqModelConfig, vocab: PairVocab) -> bool:
     """Whether ``model.copy``, which may be ``auto``, means a pointer with these symbols."""
     if model.copy == "auto":
-        return model.attention != "none" and vocab.shared >= SHARED
+        return model.attention != "none" and vocab.shared >= COPIED_FROM
     return model.copy
+
+
+def decided(config: Config, vocab: AnyVocab) -> Config:
+    """The configuration with what ``model.copy: auto`` comes to, as checkpoints hold it."""
+    if isinstance(config, LMConfig) or isinstance(vocab, Vocab):
+        return config
+    model = config.model.model_copy(update={"copy": does_copy(config.model, vocab)})
+    return config.model_copy(update={"model": model})
 
 
 def build_model(config: Config, vocab: AnyVocab) -> Model:
@@ -88,7 +96,7 @@ def build_model(config: Config, vocab: AnyVocab) -> Model:
         attention=config.model.attention,
         input_feeding=config.model.input_feeding,
         coverage=config.model.coverage,
-        copy_table=vocab.copy_table() if copies(config.model, vocab) else None,
+        copy_table=vocab.copy_table() if does_copy(config.model, vocab) else None,
         scheduled_sampling=config.train.scheduled_sampling,
         **shared,
     )

@@ -108,7 +108,7 @@ def _differences(there: Config, here: Config) -> Iterable[str]:
     before, now = there.model_dump(), here.model_dump()
     for section, name in (*SHAPES, *READING):
         old, new = before[section].get(name), now[section].get(name)
-        if name == "copy" and "auto" in (old, new):
+        if name == "copy" and new == "auto":
             continue  # the symbols decide: ``_check_copying``
         if old != new:
             values = f"{write_scalar(old)} there and {write_scalar(new)} here"
@@ -138,18 +138,16 @@ def begin_with(model: Model, vocab: AnyVocab, origin: Origin) -> Taken:
 
 
 def _check_copying(model: Model, origin: Origin) -> None:
-    """``model.copy: auto`` means what the symbols of each say: the settings do not tell."""
+    """What ``model.copy: auto`` comes to is known only when the symbols are."""
     if not isinstance(model, Seq2Seq):
         return
-    here, there = (
-        any(name.startswith("decoder.pointer.") for name in names)
-        for names in (dict(model.named_parameters()), origin.weights)
-    )
+    here = model.decoder.pointer is not None
+    there = any(name.startswith("decoder.pointer.") for name in origin.weights)
     if here != there:
-        does = "copies, and this one would not" if there else "does not copy, and this one would"
+        would, does = ("would", "does not") if here else ("would not", "does")
         raise CharseqError(
-            f"train.init_from: {escape(str(origin.path))} {does}, by its symbols;"
-            f" set model.copy={write_scalar(there)}"
+            f"train.init_from: with these symbols model.copy: auto {would} copy, and"
+            f" {escape(str(origin.path))} {does}; set model.copy={write_scalar(there)}"
         )
 
 

@@ -6,7 +6,7 @@ symbols are looked up: they need no product.
 """
 
 from charseq.config.schema import Config, LMConfig, Seq2SeqConfig
-from charseq.models.build import copies
+from charseq.models.build import does_copy
 from charseq.models.checkpoint_file import AnyVocab
 from charseq.text.corpus import Batch
 from charseq.text.pair_batches import PairBatch
@@ -38,7 +38,7 @@ def of_text(config: LMConfig, vocab: Vocab, batch: Batch) -> int:
 def of_pairs(config: Seq2SeqConfig, vocab: PairVocab, batch: PairBatch) -> int:
     """Those of an encoder-decoder."""
     model = config.model
-    copying = copies(model, vocab)
+    copying = does_copy(model, vocab)
     hidden, layers, embedding = model.hidden_size, model.num_layers, model.embedding_size
     one_way = hidden // 2 if model.bidirectional else hidden  # units of the encoder's direction
     pairs = len(batch.source_lengths)

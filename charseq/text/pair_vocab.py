@@ -166,7 +166,7 @@ class PairVocab:
 
     @property
     def shared(self) -> float:
-        """Which part of the target symbols are source symbols too, 0 to 1."""
+        """What share of the different target symbols are source symbols too, 0 to 1."""
         targets = set(self.target.symbols)
         return len(targets.intersection(self.source.symbols)) / max(1, len(targets))
 

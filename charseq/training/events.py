@@ -28,7 +28,7 @@ class Started:
     spliced_pairs: int = 0  # made from those to train on
     spliced_pairs_asked: int = 0  # train.spliced_pairs: there may be fewer
     skipped: Mapping[str, int] = field(default_factory=dict)  # lines left out, by reason
-    copies: bool | None = None  # what ``model.copy: auto`` comes to
+    auto_copies: bool | None = None  # what ``model.copy: auto`` comes to
     taken: Taken | None = None  # what a fine-tuning begins with, at step 0
     notice: str | None = None  # what the person should know about how it was resumed
     hint: str | None = None  # why it is slower than it could be, and what to do

@@ -18,13 +18,12 @@ from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.validate import validate
 from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
-from charseq.models.build import Data, copies, load_data, make_batches
+from charseq.models.build import Data, decided, load_data, make_batches
 from charseq.models.checkpoint import Checkpoint
 from charseq.models.checkpoint_file import AnyVocab
 from charseq.models.init_from import Origin, read_origin
 from charseq.text.corpus import Streams
 from charseq.text.pair_batches import PairBatches
-from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PairCorpus
 from charseq.training.best import keep_if_best
 from charseq.training.diagnose import diverged, divergence, went_wrong
@@ -104,6 +103,7 @@ class _Training:
         resume: bool,
     ) -> None:
         keep_freed_memory()
+        asked, config = config, decided(config, data.vocab)
         self.config = config
         self.settings = config.train
         self.folder = folder
@@ -125,7 +125,7 @@ class _Training:
         # Not around what is yielded: a caller's own products are none of ours.
         self.fast = fast_products if has_fast_products(device) else nullcontext
         progress = self.progress
-        folder.start(None if checkpoint and self._changes_nothing(checkpoint) else config, progress)
+        folder.start(None if checkpoint and self._changes_nothing(checkpoint) else asked, progress)
         self.began = time.perf_counter() - self.progress.seconds
         self.started = Started(
             run=folder.path,
@@ -144,7 +144,7 @@ class _Training:
             skipped=data.skipped if isinstance(data, PairCorpus) else {},
             spliced_pairs=_count_spliced(self.batches, data),
             spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,
-            copies=_what_auto_copies(config, self.state.vocab),
+            auto_copies=_what_auto_copies(asked, config),
             taken=self.state.taken,
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),
@@ -302,7 +302,7 @@ class _Training:
 
     def _is_unscored(self) -> bool:
         progress = self.progress
-        return progress.validates and progress.evaluated_step != progress.step
+        return len(self.data.valid) > 0 and progress.evaluated_step != progress.step
 
     def _loss_since_evaluation(self) -> float:
         """The mean training loss since the last evaluation, or 0; the worst of these is kept."""
@@ -348,11 +348,11 @@ def _begin_from(
     return origin, origin.vocab
 
 
-def _what_auto_copies(config: Config, vocab: AnyVocab) -> bool | None:
-    if isinstance(config, LMConfig) or config.model.copy != "auto":
+def _what_auto_copies(asked: Config, decided: Config) -> bool | None:
+    if isinstance(asked, LMConfig) or asked.model.copy != "auto" or asked.model.attention == "none":
         return None
-    assert isinstance(vocab, PairVocab)  # noqa: S101
-    return copies(config.model, vocab)
+    assert not isinstance(decided, LMConfig)  # noqa: S101
+    return decided.model.copy is True
 
 
 def _count_spliced(batches: Streams | PairBatches, data: Data) -> int:

@@ -103,8 +103,8 @@ REPORTED = {
             "monotonic, found the text 'luong'"
         ),
         (
-            "8:9: model.copy: expected true, false or auto, found the text 'yes' (did you mean "
-            "true?)"
+            "8:9: model.copy: expected true, false or auto, found the text 'Auto' (did you mean "
+            "auto?)"
         ),
         "10:3: train.seq_len: is a setting of `task: lm`, and this is `task: seq2seq`",
     ],

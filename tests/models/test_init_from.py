@@ -192,25 +192,21 @@ def test_what_cannot_match_is_refused_with_both_values(tmp_path: Path) -> None:
 def test_auto_copies_here_as_it_did_there(tmp_path: Path) -> None:
     """Two of the three target symbols of PAIRS are source symbols; with D and z four of five."""
     auto, path = settings("seq2seq", copy="auto"), tmp_path / "a.safetensors"
-    copying = settings("seq2seq", copy=True)
     more = PairVocab(Symbols("", ("D", "z")), Symbols("", ("D", "z")))
-    vocab = grown_pair_vocab(PAIRS, more)
-    for there, here, said in (
-        (auto, auto, "does not copy, and this one would, by its symbols; set model.copy=false"),
-        (copying, auto, None),
-        (auto, settings("seq2seq", copy=False), None),
+    sharing, apart = grown_pair_vocab(PAIRS, more), grown_pair_vocab(PAIRS, MORE_PAIRS)
+    for there, vocab, said in (
+        (True, sharing, None),
+        (False, apart, None),
+        (False, sharing, r"auto would copy, and .*a\.safetensors does not; set model\.copy=false$"),
+        (True, apart, r"auto would not copy, and .*a\.safetensors does; set model\.copy=true$"),
     ):
-        trained(there, PAIRS, path)
-        origin = read_origin(str(path), here)
+        trained(settings("seq2seq", copy=there), PAIRS, path)
+        origin = read_origin(str(path), auto)
         if said is None:
-            assert begin_with(fresh(here, vocab), vocab, origin).tensors
+            assert begin_with(fresh(auto, vocab), vocab, origin).tensors
         else:
             with pytest.raises(CharseqError, match=said):
-                begin_with(fresh(here, vocab), vocab, origin)
-    trained(copying, PAIRS, path)
-    few = grown_pair_vocab(PAIRS, MORE_PAIRS)
-    with pytest.raises(CharseqError, match=r"a\.safetensors copies, and this one .*copy=true$"):
-        begin_with(fresh(auto, few), few, read_origin(str(path), auto))
+                begin_with(fresh(auto, vocab), vocab, origin)
 
 
 def test_a_checkpoint_that_cannot_be_trusted_is_refused(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def pair_batch(sources: list[int], targets: list[int]) -> PairBatch:
         ({"attention": "additive", "num_layers": 2}, {}),
         ({"copy": True, "embedding_size": 3}, {}),
         ({"copy": True}, {}),
-        ({"copy": "auto"}, {}),
+        ({"copy": "auto"}, {}),  # half of the targets are sources: no pointer
         ({"attention": "monotonic"}, {}),
         ({"attention": "monotonic", "copy": True, "embedding_size": 3}, {}),
         ({"input_feeding": True, "num_layers": 2}, {}),

@@ -370,3 +370,15 @@ def test_a_first_line_in_other_letters_may_be_a_header() -> None:
     assert not any(one.seen.startswith(said) for one in look_at_pairs(FirstLines(signs, True)))
     few = look_at_pairs(FirstLines([["old", "new"], *words[:50]], True))
     assert not any(one.seen.startswith(said) for one in few)
+
+
+def test_a_header_is_one_in_the_first_line_only() -> None:
+    """That is where columns are looked up; and what it is called is no pair."""
+    body = [[word, word] for word in WORDS]
+    names = [["source", "target"], *body]
+    assert data_settings(look_at_pairs(FirstLines(names, False)))["source_column"] == "source"
+    for line in (["# made by us"], [""]):
+        assert data_settings(look_at_pairs(FirstLines([line, *names], False))) == {}
+    header = [" Source ", "target"]
+    (notice,) = look_at_pairs(FirstLines([header, *body], False))
+    assert notice.seen.startswith("the first line names the columns")

@@ -12,7 +12,7 @@ import torch
 from small_runs import stop_after
 from text_runs import changed
 
-from charseq.config import config_from_json
+from charseq.config import config_from_json, load_config
 from charseq.config.schema import Seq2SeqConfig
 from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.load import load_seq2seq
@@ -260,13 +260,20 @@ def test_auto_copies_where_both_sides_have_the_same_symbols(
     config = settings(path, data__split=[1, 0, 0], model__copy="auto", train__max_steps=2)
     start = run(config, tmp_path / "run")[0]
     assert isinstance(start, Started)
-    assert start.copies is copies
-    model = load_seq2seq(tmp_path / "run").models[0]
-    assert (model.decoder.pointer is not None) is copies
+    assert start.auto_copies is copies
+    trained = load_seq2seq(tmp_path / "run")
+    assert (trained.models[0].decoder.pointer is not None) is copies
+    assert trained.config.model.copy is copies  # so that it is read as it was trained
+    assert load_config(tmp_path / "run" / "config.yaml") == config
+    run(
+        config.model_copy(update={"train": config.train.model_copy(update={"max_steps": 3})}),
+        tmp_path / "run",
+        resume=True,
+    )
     blind = config.model.model_copy(update={"attention": "none"})
     start = run(config.model_copy(update={"model": blind}), tmp_path / "none")[0]
     assert isinstance(start, Started)
-    assert start.copies is False
+    assert start.auto_copies is None  # whatever the symbols
 
 
 def test_a_run_whose_share_to_validate_came_out_empty_is_done(pairs: Path, tmp_path: Path) -> None:

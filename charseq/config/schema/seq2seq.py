@@ -121,8 +121,8 @@ with warnings.catch_warnings():  # `copy` hides a method that pydantic has given
         )
         copy: bool | Literal["auto"] = Field(  # type: ignore[assignment]
             False,
-            description="symbols may be copied from the source (See 2017); auto: where three "
-            "quarters of the target symbols are source symbols too",
+            description="symbols may be copied from the source (See 2017); auto: where at "
+            "least three quarters of the different target symbols are source symbols too",
         )
 
         def _mistakes(self) -> Iterator[str]:

@@ -27,7 +27,10 @@ def look_at_pairs(lines: FirstLines) -> list[Notice]:
     rows = [row for row in lines.cells if len(row) > 1]
     if not rows:
         return [Notice(NO_TAB, {})]
-    header, source, target = find_header(rows)
+    is_first = lines.cells[0] is rows[0]
+    header, source, target = find_header(rows) if is_first else ([], 0, 1)
+    # As they are numbered, without what is no pair
+    body = [[], *lines.cells[1:]] if header else lines.cells
     notices = []
     if header:
         why = "the first line names the columns"
@@ -45,7 +48,7 @@ def look_at_pairs(lines: FirstLines) -> list[Notice]:
         more = f"is not read: if it holds tags, set data.features_column: {unread[0] + 1}"
         notices.append(Notice(f"{read}; column {unread[0] + 1} {more}", {}))
     elif not header:
-        if lines.cells[0] is rows[0]:
+        if is_first:
             notices += odd_first(rows, source, target)
         notices += wider_lines(lines.cells, max(source, target, tags or 0) + 1)
     for side, place in (("source", source), ("target", target)):
@@ -53,8 +56,8 @@ def look_at_pairs(lines: FirstLines) -> list[Notice]:
             why = f"spaces separate the symbols of a {side}"
             notices.append(notice_of(why, {("data", f"{side}_separator"): " "}))
         else:
-            notices += padded_cells(lines.cells, side, place)
-    notices += forms_of_accents(lines.cells, {"source": source, "target": target})
+            notices += padded_cells(body, side, place)
+    notices += forms_of_accents(body, {"source": source, "target": target})
     if lines.whole:
         notices += _few(rows, source, target)
     return notices
