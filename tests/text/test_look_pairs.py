@@ -264,6 +264,11 @@ def test_a_large_file_is_not_read_to_its_end(
     assert (len(lines.cells), lines.whole) == (LINES, False)
     monkeypatch.setattr(first_lines_of_pairs, "BYTES", 10)  # in the middle of the third line
     assert first_lines(path) == FirstLines([["a", "b"]] * 2, False)
+    path.write_bytes(b"a\t" + b"b" * 9 + b"\n")
+    with pytest.raises(
+        CharseqError, match=r"t\.tsv:1: the line is longer than 10 bytes; a file of "
+    ):
+        first_lines(path)
 
 
 def test_files_at_which_nobody_can_look(tmp_path: Path) -> None:

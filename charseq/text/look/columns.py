@@ -24,7 +24,7 @@ SIDES = {
 TARGETS = {"target", "tgt", "trg", "output"}  # wherever they stand
 TAGS = {"tag", "tags", "feature", "features", "feats", "msd"}
 
-ENOUGH = 100  # lines that a header without such names differs from
+FEWEST = 100  # lines that a header without such names differs from
 OFTEN = 5  # times that each of a closed set of tags or symbols occurs, on average
 MOST = 0.9  # share of the cells of which something has to be true
 SYMBOL = 2.5  # characters, on average, of what spaces separate: of phones, not of words
@@ -49,7 +49,7 @@ def find_header(rows: Sequence[Row]) -> tuple[Row, int, int]:
 def _foreign(first: Row, rows: Sequence[Row]) -> bool:
     """Whether two plain words stand over many targets in which no letter occurs."""
     words = all(len(cell) <= LONGEST_NAME and cell.isidentifier() for cell in first[:2])
-    return words and len(rows) >= ENOUGH and not any(map(_has_letter, cells_of(rows, 1)))
+    return words and len(rows) >= FEWEST and not any(map(_has_letter, cells_of(rows, 1)))
 
 
 def find_tags(

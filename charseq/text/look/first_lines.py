@@ -30,7 +30,8 @@ def first_lines(path: Path) -> FirstLines:
     Bytes that are not UTF-8 become U+FFFD.
 
     Raises:
-        CharseqError: the file is missing or empty, cannot be read, or is a damaged archive.
+        CharseqError: the file is missing or empty, cannot be read, is a damaged archive, or its
+            first line has more than ``BYTES``.
     """
     next(read_chunks(path, errors="replace", chunk_bytes=1))  # refuses what is no file to read
     try:
@@ -44,6 +45,11 @@ def first_lines(path: Path) -> FirstLines:
         raise CharseqError(f"{escape(str(path))}: cannot be read: {escape(str(why))}") from None
     if not whole:
         data = data[: data.rfind(b"\n") + 1]
+        if not data:
+            raise CharseqError(
+                f"{escape(str(path))}:1: the line is longer than {BYTES:,} bytes; a file of pairs"
+                " has a pair a line, with a tab between source and target"
+            )
     lines = data.decode("utf-8-sig", "replace").replace("\r\n", "\n").split("\n")
     if lines[-1] == "":  # behind the end of the last line
         lines.pop()

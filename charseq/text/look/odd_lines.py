@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from unicodedata import is_normalized, normalize
 
+from charseq.text.look.columns import FEWEST
 from charseq.text.look.first_lines import FirstLines, Row, cells_of
 from charseq.text.look.notices import Notice, notice_of, said
 
-ENOUGH = 100  # lines that a header differs from
 MEND = "mend what is wrong, or set data.errors: skip"
 
 
@@ -20,7 +20,7 @@ def odd_first(rows: Sequence[Row], source: int, target: int) -> Iterator[Notice]
     other line is so."""
     first, places = rows[0], (source, target)
     words = all(place < len(first) and first[place].isidentifier() for place in places)
-    if len(rows) < ENOUGH or not words or first[source] == first[target]:
+    if len(rows) < FEWEST or not words or first[source] == first[target]:
         return
     for place in places:
         cells = [set(cell) for cell in cells_of(rows, place)]

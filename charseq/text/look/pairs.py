@@ -17,9 +17,9 @@ from charseq.text.look.odd_lines import forms_of_accents, odd_first, padded_cell
 
 NO_TAB = "no line has a tab between a source and a target"
 OTHER_ORDER = "; where a target does not follow the order of its source, set "
-ENOUGH = 100  # pairs of characters whose order says something
+FEWEST_ORDERED = 100  # pairs of characters whose order says something
 KEPT = 0.9  # share of them that is in order where targets follow their sources
-SHARED = 20  # characters of a line whose order is compared
+COMPARED = 20  # characters of a line whose order is looked at
 
 
 def look_at_pairs(lines: FirstLines) -> list[Notice]:
@@ -95,7 +95,7 @@ def _kept_order(rows: Iterable[Row], source: int, target: int) -> float | None:
         ours, theirs = plain(row[source]), plain(row[target])
         once, too = Counter(ours), Counter(theirs)
         shared = (c for c in ours if once[c] == too[c] == 1 and c.isalnum())
-        places = [theirs.index(c) for c in islice(shared, SHARED)]
+        places = [theirs.index(c) for c in islice(shared, COMPARED)]
         kept += sum(before < after for before, after in combinations(places, 2))
         total += math.comb(len(places), 2)
-    return kept / total if total >= ENOUGH else None
+    return kept / total if total >= FEWEST_ORDERED else None
