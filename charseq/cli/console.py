@@ -131,11 +131,13 @@ class TrainingDisplay:
             f" {event.steps_per_epoch:,} steps an epoch",
             style="dim",
         )
-        if event.auto_copies is not None:
-            does = (
-                "symbols are copied" if event.auto_copies else "too few symbols in common to copy"
+        if found := event.auto_copy:
+            does = "they may be copied" if found.copies else "too few to copy"
+            self._print(
+                f"model.copy auto: {found.shared} of {found.targets} target symbols are source"
+                f" symbols: {does}",
+                style="dim",
             )
-            self._print(f"model.copy auto: {does}", style="dim")
         for part, count in event.seen.items():
             if count:
                 self._print(trained_too(count, part), style="yellow")

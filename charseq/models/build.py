@@ -56,7 +56,7 @@ def make_batches(config: Config, data: Data) -> Streams | PairBatches:
 def does_copy(model: Seq2SeqModelConfig, vocab: PairVocab) -> bool:
     """Whether ``model.copy``, which may be ``auto``, means a pointer with these symbols."""
     if model.copy == "auto":
-        return model.attention != "none" and vocab.shared >= COPIED_FROM
+        return model.attention != "none" and vocab.shared >= COPIED_FROM * len(vocab.target)
     return model.copy
 
 

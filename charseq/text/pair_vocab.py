@@ -165,10 +165,9 @@ class PairVocab:
         return self.target.join(self.target_symbols(ids))
 
     @property
-    def shared(self) -> float:
-        """What share of the different target symbols are source symbols too, 0 to 1."""
-        targets = set(self.target.symbols)
-        return len(targets.intersection(self.source.symbols)) / max(1, len(targets))
+    def shared(self) -> int:
+        """How many of the different target symbols are source symbols too."""
+        return len(set(self.target.symbols).intersection(self.source.symbols))
 
     def copy_table(self) -> Int64s:
         """The target id of every source id, ``(source_size,)``, for a model that copies.

@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from charseq.inference.metrics import PairScore, Score
 from charseq.models.init_from import Taken
+
+
+class AutoCopy(NamedTuple):
+    """What ``model.copy: auto`` comes to, as so many of the target symbols are source symbols."""
+
+    copies: bool
+    shared: int
+    targets: int
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class Started:
     spliced_pairs: int = 0  # made from those to train on
     spliced_pairs_asked: int = 0  # train.spliced_pairs: there may be fewer
     skipped: Mapping[str, int] = field(default_factory=dict)  # lines left out, by reason
-    auto_copies: bool | None = None  # what ``model.copy: auto`` comes to
+    auto_copy: AutoCopy | None = None  # where ``model.copy`` is auto
     taken: Taken | None = None  # what a fine-tuning begins with, at step 0
     notice: str | None = None  # what the person should know about how it was resumed
     hint: str | None = None  # why it is slower than it could be, and what to do

@@ -24,10 +24,12 @@ from charseq.models.checkpoint_file import AnyVocab
 from charseq.models.init_from import Origin, read_origin
 from charseq.text.corpus import Streams
 from charseq.text.pair_batches import PairBatches
+from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PairCorpus
 from charseq.training.best import keep_if_best
 from charseq.training.diagnose import diverged, divergence, went_wrong
 from charseq.training.events import (
+    AutoCopy,
     Evaluated,
     Event,
     Saved,
@@ -144,7 +146,7 @@ class _Training:
             skipped=data.skipped if isinstance(data, PairCorpus) else {},
             spliced_pairs=_count_spliced(self.batches, data),
             spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,
-            auto_copies=_what_auto_copies(asked, config),
+            auto_copy=_auto_copy(asked, config, data.vocab),
             taken=self.state.taken,
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),
@@ -348,11 +350,12 @@ def _begin_from(
     return origin, origin.vocab
 
 
-def _what_auto_copies(asked: Config, decided: Config) -> bool | None:
+def _auto_copy(asked: Config, decided: Config, vocab: AnyVocab) -> AutoCopy | None:
     if isinstance(asked, LMConfig) or asked.model.copy != "auto" or asked.model.attention == "none":
         return None
     assert not isinstance(decided, LMConfig)  # noqa: S101
-    return decided.model.copy is True
+    assert isinstance(vocab, PairVocab)  # noqa: S101
+    return AutoCopy(decided.model.copy is True, vocab.shared, len(vocab.target))
 
 
 def _count_spliced(batches: Streams | PairBatches, data: Data) -> int:

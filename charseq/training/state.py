@@ -209,10 +209,12 @@ class TrainingState:
             raise CheckpointError(
                 f"{where}: last.safetensors holds weights only, not what resuming needs"
             )
+        other_data = checkpoint.extra.get("fingerprint") != self.fingerprint
         before, now = checkpoint.config.model_dump(), self.config.model_dump()
         changed = [
             f"{section}.{name} was {write_scalar(old)} and is {write_scalar(new)}"
             for section, name in KEPT
+            if not (other_data and name == "copy")  # which auto has from the data
             if (old := before[section].get(name)) != (new := now[section].get(name))
         ]
         if changed:
@@ -220,7 +222,7 @@ class TrainingState:
                 f"{where}: cannot go on: {'; '.join(changed)}; set it back, in config.yaml or by"
                 " leaving --set out, or train in another folder with --run"
             )
-        if checkpoint.extra.get("fingerprint") != self.fingerprint:
+        if other_data:
             raise CharseqError(
                 f"{where}: the data, or how it is read and split, has changed since this run"
                 " began; train in another folder with --run, with train.init_from to begin with"

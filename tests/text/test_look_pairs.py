@@ -51,6 +51,7 @@ def test_the_dates_that_come_with_charseq_have_tags_in_their_third_column() -> N
 @pytest.mark.parametrize(
     ("header", "columns"),
     [
+        ("misspelled\tcorrect", ("misspelled", "correct")),
         ("source\ttarget", ("source", "target")),
         ("Word\t IPA ", ("Word", " IPA ")),
         ("tgt\tsrc", ("src", "tgt")),

@@ -260,7 +260,7 @@ def test_auto_copies_where_both_sides_have_the_same_symbols(
     config = settings(path, data__split=[1, 0, 0], model__copy="auto", train__max_steps=2)
     start = run(config, tmp_path / "run")[0]
     assert isinstance(start, Started)
-    assert start.auto_copies is copies
+    assert start.auto_copy == (copies, 2 + copies, 4)
     trained = load_seq2seq(tmp_path / "run")
     assert (trained.models[0].decoder.pointer is not None) is copies
     assert trained.config.model.copy is copies  # so that it is read as it was trained
@@ -273,7 +273,17 @@ def test_auto_copies_where_both_sides_have_the_same_symbols(
     blind = config.model.model_copy(update={"attention": "none"})
     start = run(config.model_copy(update={"model": blind}), tmp_path / "none")[0]
     assert isinstance(start, Started)
-    assert start.auto_copies is None  # whatever the symbols
+    assert start.auto_copy is None  # whatever the symbols
+
+
+def test_other_data_are_told_as_such_where_auto_comes_to_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    config = settings(path, data__split=[1, 0, 0], model__copy="auto", train__max_steps=2)
+    path.write_text("".join(f"{a}{b}\t{b}{a}\n" for a, b in product("abc", repeat=2)))
+    run(config, tmp_path / "run")
+    path.write_text("".join(f"{a}{b}\tX{a}Y\n" for a, b in product("abc", repeat=2)))
+    with pytest.raises(CharseqError, match="the data, or how it is read and split, has"):
+        run(config, tmp_path / "run", resume=True)
 
 
 def test_a_run_whose_share_to_validate_came_out_empty_is_done(pairs: Path, tmp_path: Path) -> None:

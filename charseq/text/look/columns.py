@@ -20,6 +20,8 @@ SIDES = {
     *("lemma", "form", "inflected", "inflection", "word", "spelling", "orthography"),
     *("grapheme", "graphemes", "phoneme", "phonemes", "phones", "ipa"),
     *("pron", "pronunciation", "transcription", "transliteration"),
+    *("wrong", "right", "misspelled", "misspelling", "typo", "error", "noisy", "clean"),
+    *("correct", "corrected", "correction", "incorrect"),
 }
 TARGETS = {"target", "tgt", "trg", "output"}  # wherever they stand
 TAGS = {"tag", "tags", "feature", "features", "feats", "msd"}
