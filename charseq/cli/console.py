@@ -150,6 +150,8 @@ class TrainingDisplay:
                 self._print(said, style="yellow")
         if event.step:
             self._print(f"resumed after step {event.step:,}", style="yellow")
+        for said in event.changed:
+            self._print(f"changed: {said}", style="yellow")
         self._total = event.total_steps
         self._symbol = "chars" if event.unit == "characters" else "symbols"
         if self._progress:

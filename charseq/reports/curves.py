@@ -109,10 +109,14 @@ def _lines(curves: Sequence[Curve], by: By, width: int) -> Iterator[Text]:
     form = f".{digits}f" if high < 1e5 and digits < 6 else ".4g"
     cells = np.full((HEIGHT, width), " ", dtype="<U1")
     styles: dict[str, str] = {}
+    outside: list[str] = []
     for one in curves:
         letter = one.label[:1]
         styles[letter] = STYLES[one.group % len(STYLES)]
-        for column, row in _cells(one, columns, low, high):
+        places = list(_cells(one, columns, low, high))
+        if not places and letter not in outside:
+            outside.append(letter)
+        for column, row in places:
             there = cells[row, column]
             cells[row, column] = letter if there in (" ", letter) else SEVERAL
     for row in range(HEIGHT):
@@ -128,6 +132,9 @@ def _lines(curves: Sequence[Curve], by: By, width: int) -> Iterator[Text]:
     ends = _number(left), f"{by} {_number(right)}"
     space = " " * max(1, width - sum(map(len, ends)))
     yield Text(" " * (LABELS + 1) + space.join(ends), style="dim", no_wrap=True)
+    if outside:
+        told = f"above the frame: {' '.join(outside)}"
+        yield Text(" " * (LABELS + 1) + told, style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _cells(

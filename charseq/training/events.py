@@ -1,6 +1,6 @@
 """What a training says while it runs. The screen, the log and the tests all read these events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +39,7 @@ class Started:
     skipped: Mapping[str, int] = field(default_factory=dict)  # lines left out, by reason
     auto_copy: AutoCopy | None = None  # where ``model.copy`` is auto
     taken: Taken | None = None  # what a fine-tuning begins with, at step 0
+    changed: Sequence[str] = ()  # settings that a resumed training goes on with, unlike before
     notice: str | None = None  # what the person should know about how it was resumed
     hint: str | None = None  # why it is slower than it could be, and what to do
 

@@ -46,7 +46,7 @@ from charseq.training.rollback import learning_rate_factor, roll_back
 from charseq.training.run import RunFolder, open_run
 from charseq.training.saves import Saves
 from charseq.training.speed import fast_products, has_fast_products, keep_freed_memory
-from charseq.training.state import Progress, TrainingState
+from charseq.training.state import Progress, TrainingState, changed_settings
 from charseq.training.update import update
 
 
@@ -127,7 +127,9 @@ class _Training:
         # Not around what is yielded: a caller's own products are none of ours.
         self.fast = fast_products if has_fast_products(device) else nullcontext
         progress = self.progress
-        folder.start(None if checkpoint and self._changes_nothing(checkpoint) else asked, progress)
+        changes_nothing = checkpoint is not None and self._changes_nothing(checkpoint)
+        goes_on = checkpoint if not changes_nothing else None
+        folder.start(None if changes_nothing else asked, progress)
         self.began = time.perf_counter() - self.progress.seconds
         self.started = Started(
             run=folder.path,
@@ -148,6 +150,7 @@ class _Training:
             spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,
             auto_copy=_auto_copy(asked, config, data.vocab),
             taken=self.state.taken,
+            changed=changed_settings(goes_on.config, config) if goes_on else (),
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),
         )

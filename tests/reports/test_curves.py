@@ -66,8 +66,17 @@ def test_what_diverged_or_has_only_begun_takes_no_room_from_the_others() -> None
 @example([[1.0, 1e6, 1e6 + 1e-10]], 80)
 def test_it_fits_whatever_the_width_is(values: list[list[float]], width: int) -> None:
     lines = drawn(*(line("ABCD"[i], y, i) for i, y in enumerate(values)), width=width)
-    assert len(lines) == HEIGHT + 2
+    assert len(lines) in (HEIGHT + 2, HEIGHT + 3)
     assert max(map(len, lines)) <= width
+
+
+def test_a_curve_that_is_nowhere_to_be_seen_is_named() -> None:
+    plot = "\n".join(
+        drawn(line("A", [2.0, 1.0, 1.0]), line("B", [900.0, 900.0, 800.0], 1, diverged=True))
+    )
+    assert plot.count("B") == 1
+    assert plot.endswith(" above the frame: B")
+    assert "frame" not in "\n".join(drawn(line("A", [2.0, 1.0]), line("B", [9.0, 2.0], 1)))
 
 
 def test_an_empty_curve_is_left_out() -> None:

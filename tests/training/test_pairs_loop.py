@@ -286,6 +286,23 @@ def test_other_data_are_told_as_such_where_auto_comes_to_something_else(tmp_path
         run(config, tmp_path / "run", resume=True)
 
 
+def test_settings_that_a_resumed_training_changes_are_said(pairs: Path, tmp_path: Path) -> None:
+    config = settings(pairs, train__max_steps=2)
+    run(config, tmp_path / "run")
+    longer = settings(pairs, train__max_steps=3, model__dropout=0.1, data__split=[0.8, 0.1, 0.1])
+    start = run(longer, tmp_path / "run", resume=True)[0]
+    assert isinstance(start, Started)
+    assert start.changed == ["model.dropout was 0.3 and is 0.1", "train.max_steps was 2 and is 3"]
+    start = run(longer, tmp_path / "run", resume=True)[0]
+    assert isinstance(start, Started)
+    assert start.changed == ()
+    # Of a run that has ended nothing changes
+    other = settings(pairs, train__max_steps=3, model__dropout=0.9)
+    start = run(other, tmp_path / "run", resume=True)[0]
+    assert isinstance(start, Started)
+    assert start.changed == ()
+
+
 def test_a_run_whose_share_to_validate_came_out_empty_is_done(pairs: Path, tmp_path: Path) -> None:
     config = settings(pairs, data__split=[0.998, 0.002, 0], train__max_steps=2)
     start = run(config, tmp_path / "run")[0]
