@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from charseq.config.scalars import write_scalar
 from charseq.config.schema import Config, Section
 
 
@@ -21,6 +22,15 @@ def differing(configs: Sequence[dict[str, Any]]) -> list[str]:
     """The keys of flat configurations whose values are not all the same, or not in all of them."""
     keys = dict.fromkeys(key for config in configs for key in config)
     return [key for key in keys if _differs([config.get(key, _ABSENT) for config in configs])]
+
+
+def changes(before: Config, now: Config) -> dict[str, str]:
+    """By the key of each setting that differs: ``train.max_steps was 150 and is 2500``."""
+    old, new = flat(before), flat(now)
+    return {
+        key: f"{key} was {write_scalar(old.get(key))} and is {write_scalar(new.get(key))}"
+        for key in differing([old, new])
+    }
 
 
 def short(values: dict[str, Any]) -> dict[str, Any]:

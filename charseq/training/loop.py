@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from charseq.config.difference import changes
 from charseq.config.schema import Config, LMConfig, Seq2SeqConfig
 from charseq.config.schema.shared import TrainConfig
 from charseq.errors import CharseqError, NotFiniteError
@@ -46,7 +47,7 @@ from charseq.training.rollback import learning_rate_factor, roll_back
 from charseq.training.run import RunFolder, open_run
 from charseq.training.saves import Saves
 from charseq.training.speed import fast_products, has_fast_products, keep_freed_memory
-from charseq.training.state import Progress, TrainingState, changed_settings
+from charseq.training.state import Progress, TrainingState
 from charseq.training.update import update
 
 
@@ -150,7 +151,7 @@ class _Training:
             spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,
             auto_copy=_auto_copy(asked, config, data.vocab),
             taken=self.state.taken,
-            changed=changed_settings(goes_on.config, config) if goes_on else (),
+            changed=tuple(changes(goes_on.config, config).values()) if goes_on else (),
             notice=notice,
             hint=_hint(config.model.backend, self.model.backend),
         )

@@ -4,7 +4,6 @@ A batch is a function of its step, so the position in the text is the step itsel
 the weights after 60 steps are those of 30 steps, a stop, and 30 more, bit for bit.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
@@ -12,7 +11,7 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
-from charseq.config.scalars import write_scalar
+from charseq.config.difference import changes
 from charseq.config.schema import Config, LMConfig
 from charseq.errors import CharseqError
 from charseq.lstm.cell import State
@@ -211,9 +210,11 @@ class TrainingState:
                 f"{where}: last.safetensors holds weights only, not what resuming needs"
             )
         other_data = checkpoint.extra.get("fingerprint") != self.fingerprint
-        # What auto copies follows from the data
-        kept = [path for path in KEPT if not (other_data and path == ("model", "copy"))]
-        if changed := changed_settings(checkpoint.config, self.config, kept):
+        found = changes(checkpoint.config, self.config)
+        if other_data:
+            found.pop("model.copy", None)  # what auto comes to follows from the data
+        kept = [f"{section}.{name}" for section, name in KEPT]
+        if changed := [found[key] for key in kept if key in found]:
             raise CharseqError(
                 f"{where}: cannot go on: {'; '.join(changed)}; set it back, in config.yaml or by"
                 " leaving --set out, or train in another folder with --run"
@@ -224,20 +225,6 @@ class TrainingState:
                 " began; train in another folder with --run, with train.init_from to begin with"
                 " what this one has learned"
             )
-
-
-def changed_settings(
-    before: Config, now: Config, only: Sequence[tuple[str, str]] | None = None
-) -> list[str]:
-    """``train.max_steps was 150 and is 2500`` of each setting, or of ``only`` some."""
-    old, new = before.model_dump(), now.model_dump()
-    sections = [name for name in new if isinstance(new[name], dict)]
-    every = [(section, name) for section in sections for name in new[section]]
-    return [
-        f"{section}.{name} was {write_scalar(was)} and is {write_scalar(becomes)}"
-        for section, name in (every if only is None else only)
-        if (was := old[section].get(name)) != (becomes := new[section].get(name))
-    ]
 
 
 Kind: TypeAlias = tuple[torch.dtype, tuple[int, ...]]

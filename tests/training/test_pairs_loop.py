@@ -292,7 +292,7 @@ def test_settings_that_a_resumed_training_changes_are_said(pairs: Path, tmp_path
     longer = settings(pairs, train__max_steps=3, model__dropout=0.1, data__split=[0.8, 0.1, 0.1])
     start = run(longer, tmp_path / "run", resume=True)[0]
     assert isinstance(start, Started)
-    assert start.changed == ["model.dropout was 0.3 and is 0.1", "train.max_steps was 2 and is 3"]
+    assert start.changed == ("model.dropout was 0.3 and is 0.1", "train.max_steps was 2 and is 3")
     start = run(longer, tmp_path / "run", resume=True)[0]
     assert isinstance(start, Started)
     assert start.changed == ()
