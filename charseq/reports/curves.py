@@ -133,7 +133,7 @@ def _lines(curves: Sequence[Curve], by: By, width: int) -> Iterator[Text]:
     space = " " * max(1, width - sum(map(len, ends)))
     yield Text(" " * (LABELS + 1) + space.join(ends), style="dim", no_wrap=True)
     if outside:
-        told = f"above the frame: {' '.join(outside)}"
+        told = f"out of the frame: {' '.join(outside)}"
         yield Text(" " * (LABELS + 1) + told, style="dim", no_wrap=True, overflow="ellipsis")
 
 

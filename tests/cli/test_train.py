@@ -231,3 +231,23 @@ def test_a_finished_training_is_done_also_when_its_data_has_gone(
     result = charseq("pairs.yaml")
     assert result.exit_code == 0
     assert result.output.splitlines()[-1].startswith("note: no example can be shown: pairs.tsv: ")
+
+
+def test_what_auto_comes_to_and_what_a_resumed_training_changes_are_shown() -> None:
+    lines = "".join(f"{a}{b}\t{b}{a}X\n" for a in "abcd" for b in "abcd")
+    Path("pairs.tsv").write_text(lines)
+    Path("pairs.yaml").write_text(
+        "task: seq2seq\ndata: {train: pairs.tsv}\n"
+        "model: {hidden_size: 4, backend: torch, copy: auto}\n"
+        "train: {batch_size: 4, max_steps: 2}\n"
+    )
+    auto = "\nmodel.copy auto: 4 of 5 target symbols are source symbols: they may be copied\n"
+    shown = charseq("pairs.yaml").stdout
+    assert auto in shown
+    assert "changed" not in shown
+    shown = charseq("runs/pairs", "--resume", "--set", "train.max_steps=3").stdout
+    assert auto in shown
+    assert "\nresumed after step 2\nchanged: train.max_steps was 2 and is 3\n" in shown
+    Path("pairs.tsv").write_text(lines.replace("X", "XYZ"))
+    shown = charseq("pairs.yaml", "--run", "few").stdout
+    assert "\nmodel.copy auto: 4 of 7 target symbols are source symbols: too few to copy\n" in shown

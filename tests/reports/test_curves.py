@@ -75,7 +75,7 @@ def test_a_curve_that_is_nowhere_to_be_seen_is_named() -> None:
         drawn(line("A", [2.0, 1.0, 1.0]), line("B", [900.0, 900.0, 800.0], 1, diverged=True))
     )
     assert plot.count("B") == 1
-    assert plot.endswith(" above the frame: B")
+    assert plot.endswith(" out of the frame: B")
     assert "frame" not in "\n".join(drawn(line("A", [2.0, 1.0]), line("B", [9.0, 2.0], 1)))
 
 
