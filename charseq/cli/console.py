@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from charseq.models.init_from import Taken
-    from charseq.training.events import Evaluated, Event, RolledBack, Saved, Started, Step, Stopped
+    from charseq.training.events import (
+        AutoCopy,
+        Evaluated,
+        Event,
+        RolledBack,
+        Saved,
+        Started,
+        Step,
+        Stopped,
+    )
 
 NEW_SHOWN = 40  # symbols that a fine-tuning adds, at the most
 
@@ -131,13 +140,8 @@ class TrainingDisplay:
             f" {event.steps_per_epoch:,} steps an epoch",
             style="dim",
         )
-        if found := event.auto_copy:
-            does = "they may be copied" if found.copies else "too few to copy"
-            self._print(
-                f"model.copy auto: {found.shared} of {found.targets} target symbols are source"
-                f" symbols: {does}",
-                style="dim",
-            )
+        if event.auto_copy:
+            self._print(f"model.copy auto: {_told(event.auto_copy)}", style="dim")
         for part, count in event.seen.items():
             if count:
                 self._print(trained_too(count, part), style="yellow")
@@ -221,6 +225,15 @@ class TrainingDisplay:
         if event.best_score is not None:
             text += f"\nbest: {event.best_score}, at step {event.best_step:,}"
         self._print(text, style="bold")
+
+
+def _told(auto: "AutoCopy") -> str:
+    """What ``model.copy: auto`` comes to, and why."""
+    if auto.inherited:
+        does = "copies" if auto.copies else "does not copy"
+        return f"as the model that it begins with, which {does}"
+    does = "they may be copied" if auto.copies else "too few to copy"
+    return f"{auto.shared} of {auto.targets} target symbols are source symbols: {does}"
 
 
 def _figure(loss: float, digits: int = 3) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from charseq.config.schema import Config, LMConfig
+from charseq.config.schema import Config, LMConfig, Seq2SeqConfig
 from charseq.config.schema.seq2seq import Seq2SeqModelConfig
 from charseq.errors import CharseqError
 from charseq.models.checkpoint_file import AnyVocab
@@ -60,12 +60,17 @@ def does_copy(model: Seq2SeqModelConfig, vocab: PairVocab) -> bool:
     return model.copy
 
 
-def decided(config: Config, vocab: AnyVocab) -> Config:
-    """The configuration with what ``model.copy: auto`` comes to, as checkpoints hold it."""
+def decided(config: Config, vocab: AnyVocab, before: Config | None = None) -> Config:
+    """The configuration with what ``model.copy: auto`` comes to, as checkpoints hold it.
+
+    ``before``: that of the weights it begins with, which copy or do not, whatever the symbols are.
+    """
     if isinstance(config, LMConfig) or isinstance(vocab, Vocab):
         return config
-    model = config.model.model_copy(update={"copy": does_copy(config.model, vocab)})
-    return config.model_copy(update={"model": model})
+    copies = does_copy(config.model, vocab)
+    if config.model.copy == "auto" and isinstance(before, Seq2SeqConfig):
+        copies = before.model.copy is True
+    return config.model_copy(update={"model": config.model.model_copy(update={"copy": copies})})
 
 
 def build_model(config: Config, vocab: AnyVocab) -> Model:

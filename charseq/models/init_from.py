@@ -28,7 +28,6 @@ from charseq.models.checkpoint_file import (
     step_of,
 )
 from charseq.models.language_model import LanguageModel
-from charseq.models.seq2seq import Seq2Seq
 from charseq.text.characters import escape
 from charseq.text.grow import Side, growth
 from charseq.text.read import expand
@@ -61,6 +60,7 @@ class Origin:
     path: Path
     sha256: str
     step: int | None
+    config: Config
     vocab: AnyVocab
     weights: dict[str, Tensor]
 
@@ -97,7 +97,7 @@ def read_origin(name: str, config: Config) -> Origin:
             f" {'; '.join(differences)}; set that as it is there, train with that run's config.yaml"
             " and --set what is new, or leave train.init_from out"
         )
-    return Origin(path, file.sha256, step_of(file.extra), file.vocab, weights)
+    return Origin(path, file.sha256, step_of(file.extra), file.config, file.vocab, weights)
 
 
 def _differences(there: Config, here: Config) -> Iterable[str]:
@@ -109,7 +109,7 @@ def _differences(there: Config, here: Config) -> Iterable[str]:
     for section, name in (*SHAPES, *READING):
         old, new = before[section].get(name), now[section].get(name)
         if name == "copy" and new == "auto":
-            continue  # the symbols decide: ``_check_copying``
+            continue  # the new one copies if the trained one does
         if old != new:
             values = f"{write_scalar(old)} there and {write_scalar(new)} here"
             yield f"{section}.{name} is {values}"
@@ -119,7 +119,6 @@ def _differences(there: Config, here: Config) -> Iterable[str]:
 def begin_with(model: Model, vocab: AnyVocab, origin: Origin) -> Taken:
     """Give a new model, on the CPU, the weights of ``origin``. ``vocab``: that of the new model."""
     sides = growth(vocab, origin.vocab)
-    _check_copying(model, origin)
     places = _places(model)
     weights = {
         name: _merged(new, origin.weights[name], places.get(name), sides)
@@ -135,20 +134,6 @@ def begin_with(model: Model, vocab: AnyVocab, origin: Origin) -> Taken:
         symbols={name: side.taken for name, side in sides.items()},
         new_symbols={name: side.new for name, side in sides.items()},
     )
-
-
-def _check_copying(model: Model, origin: Origin) -> None:
-    """What ``model.copy: auto`` comes to is known only when the symbols are."""
-    if not isinstance(model, Seq2Seq):
-        return
-    here = model.decoder.pointer is not None
-    there = any(name.startswith("decoder.pointer.") for name in origin.weights)
-    if here != there:
-        would, does = ("would", "does not") if here else ("would not", "does")
-        raise CharseqError(
-            f"train.init_from: with these symbols model.copy: auto {would} copy, and"
-            f" {escape(str(origin.path))} {does}; set model.copy={write_scalar(there)}"
-        )
 
 
 class _Place(NamedTuple):

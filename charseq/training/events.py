@@ -10,11 +10,15 @@ from charseq.models.init_from import Taken
 
 
 class AutoCopy(NamedTuple):
-    """What ``model.copy: auto`` comes to, as so many of the target symbols are source symbols."""
+    """What ``model.copy: auto`` comes to, as so many of the target symbols are source symbols.
+
+    ``inherited``: whatever they are, as the model of ``train.init_from`` does.
+    """
 
     copies: bool
     shared: int
     targets: int
+    inherited: bool
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,9 @@ class _Training:
         resume: bool,
     ) -> None:
         keep_freed_memory()
-        asked, config = config, decided(config, data.vocab)
+        checkpoint, notice = folder.newest() if resume else (None, None)
+        begun = checkpoint or origin
+        asked, config = config, decided(config, data.vocab, begun.config if begun else None)
         self.config = config
         self.settings = config.train
         self.folder = folder
@@ -115,7 +117,6 @@ class _Training:
         _check_validation(config.train, data)
 
         self.state = TrainingState(config, data.vocab, data.fingerprint, device, origin)
-        checkpoint, notice = folder.newest() if resume else (None, None)
         if checkpoint:
             self.state.restore(checkpoint, where=str(folder.path))
         self.progress.validates = len(data.valid) > 0
@@ -359,7 +360,8 @@ def _auto_copy(asked: Config, decided: Config, vocab: AnyVocab) -> AutoCopy | No
         return None
     assert not isinstance(decided, LMConfig)  # noqa: S101
     assert isinstance(vocab, PairVocab)  # noqa: S101
-    return AutoCopy(decided.model.copy is True, vocab.shared, len(vocab.target))
+    copies, inherited = decided.model.copy is True, decided.train.init_from is not None
+    return AutoCopy(copies, vocab.shared, len(vocab.target), inherited)
 
 
 def _count_spliced(batches: Streams | PairBatches, data: Data) -> int:

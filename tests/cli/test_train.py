@@ -251,3 +251,7 @@ def test_what_auto_comes_to_and_what_a_resumed_training_changes_are_shown() -> N
     Path("pairs.tsv").write_text(lines.replace("X", "XYZ"))
     shown = charseq("pairs.yaml", "--run", "few").stdout
     assert "\nmodel.copy auto: 4 of 7 target symbols are source symbols: too few to copy\n" in shown
+    begun = charseq("pairs.yaml", "--run", "on", "--set", "train.init_from=runs/pairs").stdout
+    assert "\nmodel.copy auto: as the model that it begins with, which copies\n" in begun
+    begun = charseq("pairs.yaml", "--run", "on-few", "--set", "train.init_from=few").stdout
+    assert "\nmodel.copy auto: as the model that it begins with, which does not copy\n" in begun

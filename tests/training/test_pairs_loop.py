@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -260,7 +261,7 @@ def test_auto_copies_where_both_sides_have_the_same_symbols(
     config = settings(path, data__split=[1, 0, 0], model__copy="auto", train__max_steps=2)
     start = run(config, tmp_path / "run")[0]
     assert isinstance(start, Started)
-    assert start.auto_copy == (copies, 2 + copies, 4)
+    assert start.auto_copy == (copies, 2 + copies, 4, False)
     trained = load_seq2seq(tmp_path / "run")
     assert (trained.models[0].decoder.pointer is not None) is copies
     assert trained.config.model.copy is copies  # so that it is read as it was trained
@@ -274,6 +275,24 @@ def test_auto_copies_where_both_sides_have_the_same_symbols(
     start = run(config.model_copy(update={"model": blind}), tmp_path / "none")[0]
     assert isinstance(start, Started)
     assert start.auto_copy is None  # whatever the symbols
+
+
+def test_a_fine_tuning_copies_if_the_trained_model_does(tmp_path: Path) -> None:
+    """Its targets share no symbol with their sources, so that auto alone would not."""
+    trained, other = tmp_path / "trained.tsv", tmp_path / "other.tsv"
+    trained.write_text("".join(f"{a}{b}\t{b}{a}\n" for a, b in product("abc", repeat=2)))
+    other.write_text("".join(f"{a}{b}\tXY{'Z' * len(a)}\n" for a, b in product("abc", repeat=2)))
+    part = {"data__split": [1, 0, 0], "model__copy": "auto"}
+    run(settings(trained, **part, train__max_steps=2), tmp_path / "begun")
+    part["train__init_from"] = str(tmp_path / "begun")
+    start = run(settings(other, **part, train__max_steps=1), tmp_path / "run")[0]
+    assert isinstance(start, Started)
+    assert start.auto_copy == (True, 3, 6, True)
+    shutil.rmtree(tmp_path / "begun")  # what resuming does not need
+    start = run(settings(other, **part, train__max_steps=2), tmp_path / "run", resume=True)[0]
+    assert isinstance(start, Started)
+    assert start.auto_copy == (True, 3, 6, True)
+    assert load_seq2seq(tmp_path / "run").models[0].decoder.pointer is not None
 
 
 def test_other_data_are_told_as_such_where_auto_comes_to_something_else(tmp_path: Path) -> None:
