@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charseq.text.characters import escape
+from charseq.text.wording import number_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -132,12 +133,13 @@ class TrainingDisplay:
                 spliced += f" (no more of the {asked:,} asked for were found)"
         self._print(
             f"{escape(str(event.run))}: {event.parameters:,} weights,"
-            f" {event.vocab_size} symbols to write, {event.train_size:,} {event.unit} to train on"
+            f" {event.vocab_size} symbols to write,"
+            f" {number_of(event.train_size, event.unit.removesuffix('s'))} to train on"
             f"{spliced}, {event.valid_size:,} to validate"
         )
         self._print(
             f"{event.device}, backend {event.backend}, {event.precision},"
-            f" {event.steps_per_epoch:,} steps an epoch",
+            f" {number_of(event.steps_per_epoch, 'step')} an epoch",
             style="dim",
         )
         if event.auto_copy:

@@ -57,18 +57,15 @@ def stats(
     from charseq.cli.data_stats_pairs import show_pairs
     from charseq.config.schema.seq2seq import PairDataConfig
     from charseq.text.datasets import source_path
+    from charseq.text.look.columns import find_layout
     from charseq.text.look.first_lines import first_lines
     from charseq.text.look.pairs import data_settings, look_at_pairs
     from charseq.text.pair_stats import pair_file_stats, pair_stats
 
     if config is None:
         path = source_path(source)
-        # All but the recipe, which says nothing of how the file is read.
-        notices = [
-            notice
-            for notice in look_at_pairs(first_lines(path))
-            if data_settings([notice]) or not notice.settings
-        ]
+        lines = first_lines(path)
+        notices = look_at_pairs(lines, find_layout(lines))
         data = PairDataConfig.model_validate({"train": source, **data_settings(notices)})
         found = pair_file_stats(path, source, data, [notice.seen for notice in notices])
     else:

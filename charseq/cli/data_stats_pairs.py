@@ -105,8 +105,10 @@ def _show_parts(console: "Console", parts: "dict[str, PartStats]") -> None:
 
 
 def _shared(sources: int, examples: int) -> str:
+    from charseq.text.wording import number_of
+
     same = "" if examples == sources else f", {examples:,} with the same tags"
-    return f"{sources:,} {'source' if sources == 1 else 'sources'}{same}"
+    return number_of(sources, "source") + same
 
 
 def _show_lengths(console: "Console", lengths: "Lengths") -> None:

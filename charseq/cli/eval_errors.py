@@ -34,13 +34,14 @@ def show_errors(
 
     from charseq.inference.align import align, confusions
     from charseq.reports.aligned import aligned_lines
+    from charseq.text.wording import number_of
 
     in_color = console.is_terminal and console.color_system is not None and not console.no_color
     shown = worst(judged, count)
     for number, one in enumerate(shown, 1):
         title = (
-            f"{number}. {one.edits:,} {'edit' if one.edits == 1 else 'edits'} of "
-            f"{len(one.reference):,} symbols, probability {percent(one.log_probability)}"
+            f"{number}. {number_of(one.edits, 'edit')} of "
+            f"{number_of(len(one.reference), 'symbol')}, probability {percent(one.log_probability)}"
         )
         console.print(Text(title, style="dim"), soft_wrap=True)
         grid = Table.grid(padding=(0, 2))

@@ -105,9 +105,11 @@ def _look(source: str, task: str) -> "tuple[list[Notice], str]":
     """What is noticed in the data of pairs, and why nothing can be, or read at all."""
     from charseq.text import characters
     from charseq.text.datasets import PREFIX, source_path
+    from charseq.text.look.columns import find_layout
     from charseq.text.look.first_lines import first_lines
     from charseq.text.look.odd_lines import without_tab
     from charseq.text.look.pairs import look_at_pairs
+    from charseq.text.look.size import look_at_size
     from charseq.text.look.text import TooShortError, look_at_text
     from charseq.text.rows import read_whole
 
@@ -116,7 +118,9 @@ def _look(source: str, task: str) -> "tuple[list[Notice], str]":
             path = source_path(source)
             read_whole(path, characters.escape(source))
             lines = first_lines(path)
-            return [*look_at_pairs(lines), *without_tab(lines)], ""
+            layout = find_layout(lines)
+            read = look_at_pairs(lines, layout)
+            return [*read, *look_at_size(lines, layout), *without_tab(lines)], ""
         if not source.startswith(PREFIX):  # to find the standard library's source is to write it
             return look_at_text(source_path(source)), ""
     except TooShortError:

@@ -13,10 +13,12 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 def how_long(steps_per_epoch: int, epochs: float | None) -> dict[str, str]:
     """Facts of a training; without ``epochs`` the clock ends it."""
+    from charseq.text.wording import number_of
+
     long = "" if epochs is None else f"{epochs:,.0f}" if epochs >= 100 else f"{epochs:.3g}"
     plural = "s" * (long != "1")
     return {
-        "an epoch": f"{steps_per_epoch:,} step{'s' * (steps_per_epoch != 1)}",
+        "an epoch": number_of(steps_per_epoch, "step"),
         "the training": f"at most {long} epoch{plural}" if long else "ends by the clock",
     }
 

@@ -131,6 +131,7 @@ class _Display:
     def __init__(
         self, console: "Console", folder: Path, paths: Sequence[Path], jobs: int, threads: int
     ) -> None:
+        from charseq.text.wording import number_of
         from charseq.training.history import read_run
 
         self.console, self.folder, self.paths = console, folder, paths
@@ -139,8 +140,8 @@ class _Display:
         self._looked = 0.0
         self._ended = {path for path in paths if read_run(path).ended}
         kept = f", {len(self._ended)} of them finished before" if self._ended else ""
-        how = f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each"
-        self._print(f"{folder}: {len(paths)} run{'s' * (len(paths) > 1)}{kept}; {how}")
+        how = f"{jobs} at a time, {number_of(threads, 'thread')} each"
+        self._print(f"{folder}: {number_of(len(paths), 'run')}{kept}; {how}")
 
     def left(self) -> int:
         """How many runs have not ended."""

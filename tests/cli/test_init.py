@@ -157,6 +157,7 @@ def test_init_looks_at_the_pairs_and_says_what_it_noticed(folder: Path) -> None:
         "50 pairs, fewer than 2,500: `model` and `train` as in configs/g2p_ady.yaml, made for 800;"
         " where a target does not follow the order of its source, set model.attention: general,"
         " train.spliced_pairs: 0",
+        'a twentieth of 50 pairs to validate says little: data.split: "0.8/0.1/0.1"',
     ]
     said = [line for line in result.stderr.splitlines() if line.startswith("noticed: ")]
     assert said == [f"noticed: {one}" for one in noticed]

@@ -1,5 +1,6 @@
 """What the first lines of a file ask for, before it is trained on.
 
-``pairs.py`` looks at a file of pairs (``first_lines.py``): what its columns are (``columns.py``),
-and which lines are odd (``odd_lines.py``). ``text.py`` looks at a text.
+A file of pairs: its first lines (``first_lines.py``), what their columns are (``columns.py``), how
+they are read (``pairs.py``), which of them are odd (``odd_lines.py``), and what so few pairs are
+trained with (``size.py``). ``text.py`` looks at a text.
 """

@@ -6,6 +6,7 @@ Only what can hardly be anything else is noticed.
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 from charseq.config.recipes import Settings
 from charseq.config.schema.seq2seq import PairDataConfig
@@ -35,7 +36,45 @@ SYMBOL = 2.5  # characters, on average, of what spaces separate: of phones, not 
 LAYOUTS = {"between source and target": (1, 0, 2), "before source and target": (0, 1, 2)}
 
 
-def find_header(rows: Sequence[Row]) -> tuple[Row, int, int]:
+class Layout(NamedTuple):
+    """What stands where in a file: places of columns count from 0.
+
+    ``rows``: the lines with a tab, but for the header. ``notices``: what the columns were told by.
+    """
+
+    header: Row  # the names of the columns; none without a header
+    rows: list[Row]
+    source: int
+    target: int
+    tags: int | None
+    notices: list[Notice]
+
+    @property
+    def pairs(self) -> list[Row]:
+        """The rows that have something on both sides."""
+        last = max(self.source, self.target)
+        return [r for r in self.rows if last < len(r) and r[self.source] and r[self.target]]
+
+
+def find_layout(lines: FirstLines) -> Layout:
+    """Which column is what. A header is the first line or none."""
+    rows = [row for row in lines.cells if len(row) > 1]
+    is_first = bool(rows) and lines.cells[0] is rows[0]
+    header, source, target = _find_header(rows) if is_first else ([], 0, 1)
+    notices = []
+    if header:
+        why = "the first line names the columns"
+        columns: Settings = {
+            ("data", "source_column"): header[source],
+            ("data", "target_column"): header[target],
+        }
+        notices.append(notice_of(why, columns))
+        rows = rows[1:]
+    tags, source, target, told = _find_tags(header, rows, source, target)
+    return Layout(header, rows, source, target, tags, notices + told)
+
+
+def _find_header(rows: Sequence[Row]) -> tuple[Row, int, int]:
     """The names of the columns, if the first row holds such, and the places of both sides."""
     first = rows[0]
     sides = [place for place, cell in enumerate(first) if plain(cell) in SIDES][:2]
@@ -54,7 +93,7 @@ def _foreign(first: Row, rows: Sequence[Row]) -> bool:
     return words and len(rows) >= FEWEST and not any(map(_has_letter, cells_of(rows, 1)))
 
 
-def find_tags(
+def _find_tags(
     header: Row, rows: Sequence[Row], source: int, target: int
 ) -> tuple[int | None, int, int, list[Notice]]:
     """The columns of tags, if there are any, sources and targets; and what there is to say."""

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from charseq.config.recipes import Recipe, Settings
 from charseq.config.scalars import write_scalar
+from charseq.text.wording import number_of
 
 
 class Notice(NamedTuple):
@@ -26,6 +27,6 @@ def said(settings: Settings) -> str:
 def few(count: int, what: str, recipe: Recipe) -> str:
     """``800 pairs, fewer than 2,500: `model` and `train` as in …``"""
     return (
-        f"{count:,} {what}{'' if count == 1 else 's'}, fewer than {recipe.below:,}: `model` and"
+        f"{number_of(count, what)}, fewer than {recipe.below:,}: `model` and"
         f" `train` as in {recipe.source}, made for {recipe.made_for:,}"
     )

@@ -8,6 +8,7 @@ from charseq.errors import CharseqError
 from charseq.text.characters import escape
 from charseq.text.look.notices import Notice, few, notice_of
 from charseq.text.read import CHUNK_BYTES, LOOKED_AT, read_chunks
+from charseq.text.wording import number_of
 
 
 class TooShortError(CharseqError):
@@ -29,7 +30,7 @@ def look_at_text(path: Path) -> list[Notice]:
         lines += chunk.count("\n")
     if characters < FEWEST_CHARACTERS:
         raise TooShortError(
-            f"{escape(str(path))}: has {characters:,} character{'' if characters == 1 else 's'},"
+            f"{escape(str(path))}: has {number_of(characters, 'character')},"
             f" too few to train on; take a text of at least {FEWEST_CHARACTERS}"
         )
     notices = []
