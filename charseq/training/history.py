@@ -6,9 +6,9 @@ a training that runs is not disturbed.
 
 import os
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -148,52 +148,77 @@ def _read(path: Path) -> Run:
         raise CharseqError(f"{CONFIG} is missing")
     config = load_config(path / CONFIG)
     running = is_held(path)
-    steps, evaluations, broke = _log(path / LOG)
+    log = _log(path / LOG)
     header, resumable = _header(path)
-    steps_per_epoch = None
-    if steps and steps[-1].epoch > 0:
-        steps_per_epoch = round(steps[-1].step / steps[-1].epoch)
-    run = Run(
+    total = total_steps(config.train, log.steps_per_epoch)
+    # A step is logged before it is saved: only what is saved is done.
+    saved = None if running else resumable
+    over = _why_over(config, total, resumable) if resumable else None
+    state, why = _state(log, over, running=running, saved=resumable, begun=header is not None)
+    return Run(
         path,
-        "stopped",
+        state,
+        why,
         config=config,
         parameters=header.parameters if header else None,
-        total_steps=total_steps(config.train, steps_per_epoch),
-        steps=steps,
-        evaluations=evaluations,
+        step=log.step if saved is None else saved.step,
+        total_steps=total,
+        seconds=log.seconds if saved is None else saved.seconds,
+        steps=log.steps,
+        evaluations=log.evaluations,
+        ended=not running and (over is not None or log.broke is not None),
         changed=_changed(path),
     )
-    # A step is logged before it is saved: only what is saved is done.
-    over = _why_over(config, run.total_steps, resumable) if resumable else None
-    ended = not running and (over is not None or broke is not None)
-    if resumable is not None and not running:
-        run = replace(run, step=resumable.step, seconds=resumable.seconds, ended=ended)
-    else:
-        lines: list[Any] = [*steps[-1:], *evaluations[-1:]]
-        step = max((one.step for one in lines), default=0)
-        seconds = max((one.seconds for one in lines), default=0.0)
-        run = replace(run, step=step, seconds=seconds, ended=ended)
+
+
+def _state(
+    log: "_Log", over: str | None, *, running: bool, saved: _Progress | None, begun: bool
+) -> tuple[State, str]:
+    """The state, and why it is that. ``over``: why to go on would change nothing."""
     if running:
-        return replace(run, state="running")
-    if broke is not None:
-        return replace(run, state="diverged", why=broke)
-    if bad := next((one for one in evaluations if one.diverged), None):
-        return replace(run, state="diverged", why=f"worse than guessing at step {bad.step:,}")
+        return "running", ""
+    if log.broke is not None:
+        return "diverged", log.broke
+    if bad := next((one for one in log.evaluations if one.diverged), None):
+        return "diverged", f"worse than guessing at step {bad.step:,}"
     if over is not None:
-        return replace(run, state="done", why=over)
-    if not run.steps and header is None:
-        return replace(run, state="not started")
-    if resumable is None:
-        return replace(run, why="before its first checkpoint")
-    return run
+        return "done", over
+    if not log.steps and not begun:
+        return "not started", ""
+    return "stopped", "before its first checkpoint" if saved is None else ""
 
 
-def _log(path: Path) -> tuple[tuple[Logged, ...], tuple[Evaluation, ...], str | None]:
-    """The lines of a log that are looked at; and what ended it, where that was a NaN.
+class _Log(NamedTuple):
+    """The lines of a log that are looked at; and what ended it, where that was a NaN."""
 
-    Raises:
-        CharseqError: there is something else in it.
-    """
+    steps: tuple[Logged, ...]
+    evaluations: tuple[Evaluation, ...]
+    broke: str | None
+
+    @property
+    def step(self) -> int:
+        """The last one."""
+        return max((one.step for one in self._last), default=0)
+
+    @property
+    def seconds(self) -> float:
+        """Of training, until then."""
+        return max((one.seconds for one in self._last), default=0.0)
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """None where nothing says it yet."""
+        if not self.steps or self.steps[-1].epoch <= 0:
+            return None
+        return round(self.steps[-1].step / self.steps[-1].epoch)
+
+    @property
+    def _last(self) -> tuple[Logged | Evaluation, ...]:
+        return (*self.steps[-1:], *self.evaluations[-1:])
+
+
+def _log(path: Path) -> _Log:
+    """Read a log. Raises CharseqError where there is something else in it."""
     steps: list[Logged] = []
     evaluations: list[Evaluation] = []
     broke = None
@@ -217,7 +242,7 @@ def _log(path: Path) -> tuple[tuple[Logged, ...], tuple[Evaluation, ...], str | 
             where = ".".join(map(str, first["loc"]))
             why = ": ".join(part for part in (where, first["msg"]) if part)
             raise CharseqError(f"{path.name}:{number}: no line of a log ({why})") from None
-    return tuple(steps), tuple(evaluations), broke
+    return _Log(tuple(steps), tuple(evaluations), broke)
 
 
 def _header(path: Path) -> tuple[Header | None, _Progress | None]:
