@@ -36,13 +36,14 @@ def either_way(run: Backend) -> Backend:
         update: Tensor | float = 1.0,
         *,
         reverse: bool = False,
+        **options: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         weights = (weight_ih, weight_hh, bias_ih)
         if not reverse:
-            return run(x, state, *weights, lengths, update)
+            return run(x, state, *weights, lengths, update, **options)
         if isinstance(update, Tensor):
             update = turn(update, lengths)
-        output, h, c = run(turn(x, lengths), state, *weights, lengths, update)
+        output, h, c = run(turn(x, lengths), state, *weights, lengths, update, **options)
         return turn(output, lengths), h, c
 
     return run_either_way
@@ -54,6 +55,7 @@ BACKENDS: dict[str, Backend] = {
     "reference": either_way(reference.lstm),
     "torch": either_way(library.lstm),
 }
+WITH_BFLOAT16 = ("fused", "torch")
 
 
 class LSTM(nn.Module):
@@ -77,8 +79,8 @@ class LSTM(nn.Module):
     step of a training; afterwards it keeps that share of it (Krueger et al. 2017, z_c, where h_t is
     computed from the cell state that results). ``forget_bias`` is
     the initial bias of the forget gate (Jozefowicz et al. 2015). While the attribute
-    ``bfloat16_products`` is True, backend fused multiplies bfloat16 numbers in training; what is
-    kept is float32.
+    ``bfloat16_products`` is True, backends fused and torch multiply bfloat16 numbers in training;
+    weights, outputs and states are float32. Under ``torch.autocast`` it is as it is without.
     """
 
     def __init__(
@@ -172,11 +174,20 @@ class LSTM(nn.Module):
                 f"LSTM: input is {type(x).__name__}, not a tensor; padded sequences"
                 " come with their lengths"
             )
+        if torch.is_autocast_enabled(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):
+                given = (
+                    None
+                    if state is None
+                    else (self._as_weights(state[0]), self._as_weights(state[1]))
+                )
+                return self(self._as_weights(x), given, lengths)
         if not x.is_floating_point() and x.dtype != torch.bool:
             x = x.long()
         self._check(x, state, lengths)
-        run = BACKENDS[self.resolve_backend(x.device)]
-        if self.bfloat16_products and self.training and run is fused.lstm:
+        backend = self.resolve_backend(x.device)
+        run = BACKENDS[backend]
+        if self.bfloat16_products and self.training and backend in WITH_BFLOAT16:
             run = functools.partial(run, bfloat16=True)
         h_0, c_0 = self.zero_state(x.shape[1]) if state is None else state
         weights = self.draw_weights()
@@ -282,6 +293,10 @@ class LSTM(nn.Module):
             f" weight_drop={self.weight_drop}, zoneout={self.zoneout},"
             f" bidirectional={self.bidirectional}, backend={self.backend!r}"
         )
+
+    def _as_weights(self, part: Tensor) -> Tensor:
+        """In the type of the weights; ids stay what they are."""
+        return part.to(self._dtype) if part.is_floating_point() else part
 
     @property
     def _dtype(self) -> torch.dtype:

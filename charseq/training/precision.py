@@ -33,12 +33,12 @@ def use_precision(
 ) -> AbstractContextManager[object]:
     """Prepare a model for what was resolved; gives the context in which to compute a loss.
 
-    bf16 on a CPU is a matter of the LSTM's kernel, in training only; on a GPU torch's autocast.
+    bf16 is a matter of the LSTM, in training only; on a GPU all else is under torch's autocast.
     """
-    if precision == "bf16" and device.type == "cuda":
-        return torch.autocast("cuda", torch.bfloat16)
     for lstm in _lstms(model):
         lstm.bfloat16_products = precision == "bf16"
+    if precision == "bf16" and device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16)
     return nullcontext()
 
 

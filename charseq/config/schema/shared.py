@@ -92,9 +92,9 @@ class TrainConfig(Section):
     )
     precision: Literal["fp32", "bf16", "auto"] = Field(
         "fp32",
-        description="bf16: the LSTM multiplies bfloat16 numbers and sums in float32, in training; "
-        "weights and states stay float32; needs backend fused and AVX512-BF16, or a GPU; auto: "
-        "bf16 where it runs, else fp32",
+        description="bf16: the LSTM and a text's output layer multiply bfloat16 numbers and sum in "
+        "float32, in training; weights stay float32; needs backend fused and AVX512-BF16, or a GPU "
+        "(there the whole model, by autocast); auto: bf16 where it runs, else fp32",
     )
     learning_rate: float = Field(5e-3, gt=0.0, le=10.0, description="peak learning rate of AdamW")
     schedule: Literal["constant", "cosine", "step", "plateau"] = Field(
