@@ -176,12 +176,8 @@ class LSTM(nn.Module):
             )
         if torch.is_autocast_enabled(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
-                given = (
-                    None
-                    if state is None
-                    else (self._as_weights(state[0]), self._as_weights(state[1]))
-                )
-                return self(self._as_weights(x), given, lengths)
+                h_c = state and (self._as_weights(state[0]), self._as_weights(state[1]))
+                return self.forward(self._as_weights(x), h_c, lengths)
         if not x.is_floating_point() and x.dtype != torch.bool:
             x = x.long()
         self._check(x, state, lengths)

@@ -16,11 +16,14 @@ def keep_if_best(
     """
     settings, progress = state.config.train, state.progress
     value = list(score.monitored(settings.monitor))
+    judged = score.pairs if isinstance(score, PairScore) else None
+    if progress.judged not in (None, judged):
+        progress.forget_best()
     progress.evaluated_step = progress.step
     if progress.best_value is None or value < progress.best_value:
         before = vars(progress).copy()
         progress.best_value, progress.best_step = value, progress.step
-        progress.monitor = settings.monitor
+        progress.monitor, progress.judged = settings.monitor, judged
         progress.best_score = score.summary()
         progress.evaluations_since_best = 0
         if failed := saves.best():

@@ -216,7 +216,7 @@ class _Training:
         progress = self.progress
         loss, gradient_norm = self._update()
         usual = progress.usual.loss
-        if progress.usual.take_in(loss):
+        if not self._begins_elsewhere() and progress.usual.take_in(loss):
             yield self.saves.log(Spike(progress.step, loss, usual))
         is_last = self.limits.reached(progress) is not None
         if progress.step % self.settings.log_every == 0 or is_last:

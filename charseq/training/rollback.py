@@ -44,7 +44,8 @@ def roll_back(state: TrainingState, folder: RunFolder, error: NotFiniteError) ->
     progress.rollbacks = before.rollbacks
     progress.seconds = before.seconds
     # These are the weights that best.safetensors holds, whatever came after them.
-    progress.monitor, progress.best_value = before.monitor, before.best_value
+    progress.monitor, progress.judged = before.monitor, before.judged
+    progress.best_value = before.best_value
     progress.best_score, progress.best_step = before.best_score, before.best_step
     folder.cut_log(progress)
     progress.rollbacks += 1

@@ -211,7 +211,8 @@ def _happened(line: str, progress: Progress) -> bool:
     """Whether a line of the log is of the steps, and of the rollbacks, of a checkpoint.
 
     One of a step may have been written before the evaluation of that step. After a rollback the
-    best weights may be of a later step: their evaluation stays. A line torn by a power cut belongs
+    best weights may be of a later step: their evaluation stays, though not another one of that
+    step. A line torn by a power cut belongs
     to none. A rollback is told at the step of the checkpoint that it goes back to, which may have
     been written before it.
     """
@@ -219,7 +220,9 @@ def _happened(line: str, progress: Progress) -> bool:
         values = json.loads(line)
         event, step = values["event"], values["step"]
         if event == "evaluated":
-            return bool(step <= progress.evaluated_step or step == progress.best_step)
+            best_nats = progress.best_value[-1] if progress.best_value else None
+            is_best = step == progress.best_step and values["nats"] == best_nats
+            return bool(step <= progress.evaluated_step or is_best)
         back = values["rollbacks"] if event == "rolled back" else 0
         return bool(step <= progress.step and back <= progress.rollbacks)
     except (ValueError, KeyError, TypeError):

@@ -45,11 +45,13 @@ def has_fast_products(device: torch.device, tolerance: float = 2e-6) -> bool:
 def fast_products() -> Iterator[None]:
     """Inside, oneDNN multiplies float32 matrices: what torch's precision "medium" does on a CPU.
 
-    On some processors it is more than twice as fast, and on some it rounds to bfloat16.
+    On some processors it is more than twice as fast, and on some it rounds to bfloat16. Of torch's
+    settings, old and new, this one alone is touched: a process may use either kind.
     """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
+    of_matrices = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = of_matrices.fp32_precision
+    of_matrices.fp32_precision = "bf16"
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        of_matrices.fp32_precision = before

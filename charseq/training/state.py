@@ -49,6 +49,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     monitor: str | None = None  # train.monitor, by which the best was chosen
+    judged: int | None = None  # validation sources that it was chosen on: train.eval_limit
     best_value: list[float] | None = None  # of train.monitor, then the loss; lower is better
     best_score: str | None = None  # in words
     best_step: int | None = None
@@ -74,7 +75,7 @@ class Progress:
 
     def forget_best(self) -> None:
         """Values of another measure cannot be compared with those to come."""
-        self.monitor = self.best_value = self.best_score = self.best_step = None
+        self.monitor = self.judged = self.best_value = self.best_score = self.best_step = None
         self.evaluations_since_best = 0
 
 

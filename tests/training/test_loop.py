@@ -232,12 +232,17 @@ def test_a_callers_own_products_are_not_those_of_the_training(
         real = getattr(loop, name)
 
         def spy(*given: Any, real: Any = real, seen: set[str] = seen, **options: Any) -> Any:
-            seen.add(torch.get_float32_matmul_precision())
+            seen.add(torch.backends.mkldnn.matmul.fp32_precision)  # type: ignore[attr-defined]
             return real(*given, **options)
 
         monkeypatch.setattr(loop, name, spy)
     monkeypatch.setattr(loop, "has_fast_products", lambda _: True)
-    torch.set_float32_matmul_precision("highest")
     for _ in train(settings(text), run=tmp_path / "run", device="cpu"):
         assert torch.get_float32_matmul_precision() == "highest"
-    assert inside == {"update": {"medium"}, "validate": {"medium"}}
+    assert inside == {"update": {"bf16"}, "validate": {"bf16"}}
+    # And where that caller has set them the new way, which torch does not let one mix with the old
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        list(train(settings(text), run=tmp_path / "other", device="cpu"))
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = "none"

@@ -11,10 +11,12 @@ import torch
 from small_runs import log_of, run, settings
 
 from charseq.errors import NotFiniteError
-from charseq.models.checkpoint import read_checkpoint
+from charseq.models.checkpoint import read_checkpoint, write_checkpoint
 from charseq.models.language_model import LanguageModel
 from charseq.training import rollback
+from charseq.training.diagnose import diverged
 from charseq.training.events import (
+    Evaluated,
     RolledBack,
     Spike,
     Stopped,
@@ -42,6 +44,10 @@ def break_optimizer(model: LanguageModel, optimizer: torch.optim.Optimizer) -> N
 def break_its_square(model: LanguageModel, optimizer: torch.optim.Optimizer) -> None:
     """Infinite: the weight never moves again, and no loss tells."""
     optimizer.state[model.lstm.get_parameter("bias_ih_l0")]["exp_avg_sq"][7] = torch.inf
+
+
+def evaluated_at(folder: Path) -> list[int]:
+    return [one["step"] for one in log_of(folder) if one["event"] == "evaluated"]
 
 
 @contextmanager
@@ -129,8 +135,7 @@ def test_the_evaluation_of_the_best_weights_outlives_a_rollback_behind_it(tmp_pa
             seen.add(type(event))
     progress = read_checkpoint(tmp_path / "run/last.safetensors").extra["progress"]
     assert (progress["step"], progress["best_step"]) == (10, 15)
-    scored = [one["step"] for one in log_of(tmp_path / "run") if one["event"] == "evaluated"]
-    assert scored == [5, 10, 15]
+    assert evaluated_at(tmp_path / "run") == [5, 10, 15]
 
 
 def test_rollbacks_are_bounded_also_over_a_resume(tmp_path: Path) -> None:
@@ -170,6 +175,41 @@ def test_a_rollback_goes_back_two_checkpoints_where_the_last_is_far_off(
     assert [one.step for one in events if isinstance(one, RolledBack)] == [20]
     assert isinstance(events[-1], Stopped)
     assert events[-1].step == 40
+
+
+def test_the_first_steps_of_a_fine_tuning_are_not_thrown_far_off(tmp_path: Path) -> None:
+    """Weights of other data cost there what they like."""
+    run(settings(tmp_path), tmp_path / "other")
+    best = tmp_path / "other" / "best.safetensors"
+    origin = read_checkpoint(best)
+    origin.tensors["model.output.weight"] *= 100
+    write_checkpoint(best, origin)
+    part = {"init_from": str(best), "warmup_steps": 30, "learning_rate": 1e-6}
+    with poisoned([13], break_weight):
+        events = run(settings(tmp_path, on_nan="rollback", **part), tmp_path / "run")
+    assert [one.step for one in events if isinstance(one, RolledBack)] == [10]
+    first = next(one for one in events if isinstance(one, Evaluated))
+    assert diverged(first.score.nats, 10)
+
+
+def test_an_evaluation_made_again_after_a_rollback_stands_there_once(tmp_path: Path) -> None:
+    """Stopped between that evaluation and the next save: the best is still that of before."""
+    config = settings(tmp_path, on_nan="rollback", save_every=7, eval_every=10)
+    seen: list[int] = []
+
+    def evaluated_again() -> bool:
+        return seen == [10, 10]
+
+    with poisoned([12], break_weight):
+        for event in train(config, run=tmp_path / "run", device="cpu"):
+            if isinstance(event, Evaluated):
+                seen.append(event.step)
+            if evaluated_again():
+                break  # as if killed
+    assert evaluated_at(tmp_path / "run") == [10, 10]
+    run(config, tmp_path / "run", resume=True)
+    # That of the best weights, from before the rollback, and what became of it
+    assert evaluated_at(tmp_path / "run") == [10, 10, 20, 30, 40]
 
 
 def test_before_the_first_checkpoint_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:

@@ -194,6 +194,25 @@ def test_another_monitor_begins_its_own_comparison(pairs: Path, tmp_path: Path) 
     assert events[-1].best_step == 80
 
 
+def test_other_sources_to_judge_begin_their_own_comparison(pairs: Path, tmp_path: Path) -> None:
+    """Of three sources the first weights may have the most by chance, of all of them not."""
+    run(settings(pairs, train__eval_limit=3, train__monitor="loss"), tmp_path / "run")
+    best = read_checkpoint(tmp_path / "run" / "best.safetensors").extra["progress"]
+    assert best["judged"] == 3
+    run(
+        settings(pairs, train__eval_limit=None, train__monitor="loss", train__max_steps=80),
+        tmp_path / "run",
+        resume=True,
+    )
+    *_, last = evaluations(tmp_path / "run")
+    assert last["is_best"]
+    assert last["pairs"] > 3
+    longer = settings(pairs, train__eval_limit=None, train__monitor="loss", train__max_steps=81)
+    run(longer, tmp_path / "run", resume=True)
+    best = read_checkpoint(tmp_path / "run" / "last.safetensors").extra["progress"]
+    assert best["judged"] == last["pairs"]
+
+
 def test_an_evaluation_converts_no_more_sources_than_the_limit(pairs: Path, tmp_path: Path) -> None:
     run(settings(pairs, train__eval_limit=3), tmp_path / "run")
     assert {line["pairs"] for line in evaluations(tmp_path / "run")} == {3}
