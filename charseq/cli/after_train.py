@@ -62,6 +62,7 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
     from rich.text import Text
 
     from charseq.cli.confidence import confidence
+    from charseq.inference.trained_seq2seq import EncodedSource
     from charseq.text.characters import escape
     from charseq.text.pairs import load_pairs
     from charseq.text.symbols import TAG_SEPARATOR
@@ -71,13 +72,18 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
     if not len(pairs):
         pairs, part = corpus.train, "training pairs, which are trained on: none are held back"
     # Drawn, as every so many would all have the same tags where a file goes through them in turn
-    chosen = random.Random(0).sample(pairs.examples, min(SHOWN, len(pairs.examples)))  # noqa: S311
-    examples = sorted(chosen, key=lambda example: example.source)
+    count = len(pairs.examples)
+    chosen = random.Random(0).sample(range(count), min(SHOWN, count))  # noqa: S311
+    chosen.sort(key=lambda number: pairs.examples[number].source)
+    examples = [pairs.examples[number] for number in chosen]
     console.print(f"\nsome conversions, of the {part}:", style="dim", soft_wrap=True)
     grid = Table.grid(padding=(0, 2))
-    conversions = trained.convert(
-        [(example.source, example.features) for example in examples], unknown="replace"
-    )
+    rows = pairs.first_row[chosen].tolist()
+    sources = [  # as the evaluation reads them, whatever becomes of unknown symbols there
+        EncodedSource(one.source, one.features, pairs.source[row])
+        for one, row in zip(examples, rows, strict=True)
+    ]
+    conversions = trained.convert(sources)
     for example, conversion in zip(examples, conversions, strict=True):
         output = conversion.outputs[0]
         written = output.text
@@ -102,8 +108,9 @@ def _source_arguments(trained: "TrainedSeq2Seq", examples: "list[Example]") -> l
     def options(example: "Example") -> list[str]:
         ids = trained.vocab.encode_source(example.source, example.features, unknown="replace")
         tags = ["--features", TAG_SEPARATOR.join(example.features)] if example.features else []
-        replacing = ["--unknown", "replace"] if (ids == SOURCE_UNKNOWN).any() else []
-        return [*tags, *replacing, *(["--"] if example.source.startswith("-") else [])]
+        strange = (ids == SOURCE_UNKNOWN).any()
+        unknown = ["--unknown", trained.config.data.unknown] if strange else []
+        return [*tags, *unknown, *(["--"] if example.source.startswith("-") else [])]
 
     plainest = min(examples, key=lambda example: len(options(example)))
     return [*options(plainest), plainest.source]

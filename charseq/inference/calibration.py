@@ -112,7 +112,7 @@ def calibration(
         )
     highs = np.arange(1, bins + 1) / bins
     if equal_mass:
-        last = np.ceil(sure.size * highs).astype(np.int64) - 1  # of each bin, in order
+        last = -(-sure.size * np.arange(1, bins + 1) // bins) - 1  # of each bin, in order
         highs = np.unique(np.sort(sure)[last])
     lows = np.concatenate([[0.0], highs[:-1]])
     of = np.searchsorted(highs, sure)

@@ -14,6 +14,7 @@ from charseq.models.seq2seq import Seq2Seq
 from charseq.text.pair_batches import pad
 
 WINDOW = 4096  # sources that are sorted by length together
+SHORTEST = 1  # symbol of a target: no training has an empty one
 TYPICAL_LENGTH = 64  # of a source; where they are longer, fewer stand side by side
 
 
@@ -70,6 +71,7 @@ def convert(
                 n_best=n_best,
                 length_penalty=length_penalty,
                 max_length=max_target_length,
+                min_length=SHORTEST,
                 with_attention=with_attention,
             )
         drawn = sample(
@@ -81,6 +83,7 @@ def convert(
             draws=n_best,
             drawing=drawing,
             max_length=max_target_length,
+            min_length=SHORTEST,
             with_attention=with_attention,
         )
         return [_ranked(draws) for draws in drawn]

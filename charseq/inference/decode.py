@@ -33,6 +33,11 @@ class Writer(Protocol):
     @property
     def logits(self) -> NDArray[Any]: ...
 
+    @property
+    def ready(self) -> int | None:
+        """So many symbols are to be asked for at once; None: as many as take no long."""
+        ...
+
     def read(self, ids: NDArray[Any]) -> None: ...
 
     def write(
@@ -137,7 +142,7 @@ def generate(
         writer.read(ids[:-1])
         while left:
             began = perf_counter()
-            numbers = draw(min(count, left))
+            numbers = draw(min(writer.ready or count, left))
             ids = writer.write(ids[-1:], numbers[:, None], drawing, never)[:, 0]
             if perf_counter() - began < PATIENCE / 2:
                 count *= 2

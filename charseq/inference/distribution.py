@@ -18,9 +18,11 @@ def tempered(scores: Tensor, drawing: Drawing) -> Tensor:
     peak, likeliest = scores.max(1, keepdim=True)
     if drawing.temperature == 0.0:
         return torch.full_like(scores, -math.inf).scatter_(1, likeliest, 0.0)
+    logits = scores
     scores = (scores - peak) / drawing.temperature  # at most 0: no overflow, however cold
     if top_k is not None or (top_p is not None and top_p < 1.0):
-        ordered, order = scores.sort(dim=1, descending=True, stable=True)
+        order = logits.sort(dim=1, descending=True, stable=True).indices  # however hot
+        ordered = scores.gather(1, order)
         cut = torch.arange(scores.shape[1], device=scores.device) >= (top_k or scores.shape[1])
         ordered = ordered.masked_fill(cut, -math.inf)
         if top_p is not None and top_p < 1.0:

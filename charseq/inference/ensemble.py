@@ -15,6 +15,7 @@ from charseq.inference.evaluate import reading
 from charseq.inference.trace import Ints
 from charseq.models.decoder_state import DecoderState
 from charseq.models.seq2seq import Seq2Seq
+from charseq.text.pair_vocab import END
 
 COMPACT = 8  # finished sources leave the batch once they are one in so many: leaving is a copy
 
@@ -37,7 +38,8 @@ def mean_log_probabilities(logits: Sequence[Tensor]) -> Tensor:
 
 
 class Ensemble:
-    """The models' states, stepped and rearranged together.
+    """The models' states, stepped and rearranged together; ``never`` and ``min_length`` as in
+    ``search.beam_search``.
 
     Raises:
         CharseqError: in a step: a model gives NaN.
@@ -48,12 +50,14 @@ class Ensemble:
         models: Sequence[Seq2Seq],
         source: NDArray[Any],
         lengths: NDArray[Any],
-        never: int | None,
+        never: int | None = None,
+        min_length: int = 0,
     ) -> None:
         self.models = models
         self.device = models[0].device
         self.vocab_size = models[0].vocab_size
-        self.never = never if never is not None and never < self.vocab_size > 1 else None
+        self._never = [] if never is None else [never]
+        self._too_short = min_length  # steps in which END is not written either
         self.states: list[DecoderState] = []
         for model in models:
             self.ids, state = model.begin(
@@ -75,9 +79,11 @@ class Ensemble:
                 "the model's outputs are not numbers: its weights are damaged or its training "
                 "diverged; take an earlier checkpoint"
             )
-        if self.never is not None:
+        barred = self._never + [END] * (self._too_short > 0)
+        self._too_short -= 1
+        for ident in barred:
             kept = log_p.clone()
-            kept[:, self.never] = -math.inf
+            kept[:, ident : ident + 1] = -math.inf  # nothing where there is no such id
             no_other = kept.amax(1, keepdim=True) == -math.inf
             log_p = torch.where(no_other, log_p, kept)
         return log_p

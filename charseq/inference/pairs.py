@@ -95,11 +95,9 @@ def evaluate_pairs(
         CharseqError: there are no examples, ``limit`` is below 1, or as ``convert.convert``.
     """
     chosen = _chosen(len(pairs.examples), limit)
-    first_row = np.empty(len(pairs.examples), dtype=np.int64)
-    first_row[pairs.example_of[::-1]] = np.arange(len(pairs.example_of))[::-1]
     outputs = convert(
         models,
-        (pairs.source[int(row)] for row in first_row[chosen]),
+        (pairs.source[int(row)] for row in pairs.first_row[chosen]),
         beam=beam,
         length_penalty=length_penalty,
         max_target_length=max_target_length,

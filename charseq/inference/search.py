@@ -36,6 +36,7 @@ def beam_search(
     length_penalty: float = 0.0,
     max_length: int | NDArray[Any],
     with_attention: bool = False,
+    min_length: int = 0,
     never: int | None = TARGET_UNKNOWN,
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of each source (S, B), at most ``n_best``, best first.
@@ -60,6 +61,7 @@ def beam_search(
         length_penalty: a, from 0 to 10; larger favours longer strings.
         max_length: the most symbols of a hypothesis, END not counted; one number, or (B,).
         with_attention: keep the attention weights.
+        min_length: the fewest symbols of a hypothesis, where the model gives any but END.
         never: an id that is not written, unless there is no other; None: all are.
 
     Raises:
@@ -74,7 +76,7 @@ def beam_search(
     if not 0.0 <= length_penalty <= 10.0:
         raise CharseqError(f"length_penalty: must be from 0 to 10, not {length_penalty}")
     with reading_all(models):
-        run = Ensemble(models, source, lengths, never)
+        run = Ensemble(models, source, lengths, never, min_length)
         if beam == 1:
             found = follow(run, most, 1, greedy, with_attention)
         else:
@@ -93,6 +95,7 @@ def sample(
     drawing: Drawing,
     max_length: int | NDArray[Any],
     with_attention: bool = False,
+    min_length: int = 0,
     never: int | None = TARGET_UNKNOWN,
 ) -> list[list[Hypothesis]]:
     """So many ``draws`` for each source (S, B), one symbol after the other, in the order drawn.
@@ -125,7 +128,7 @@ def sample(
         return draw(tempered(log_p, drawing), u)[:, None]
 
     with reading_all(models):
-        run = Ensemble(models, source, lengths, never)
+        run = Ensemble(models, source, lengths, never, min_length)
         found = follow(run, most, draws, choose, with_attention)
         return hypotheses(found, lengths, draws, 0.0)
 

@@ -6,12 +6,13 @@ it, as far as it goes, and wait: the weights are read once for all, and that tak
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charseq.inference.decode import BatchWriter, Writer, uniform_numbers
+from charseq.inference.decode import PATIENCE, BatchWriter, Writer, uniform_numbers
 from charseq.lstm.drawing import Drawing
 
 MOST = 12  # texts at once: more are no faster, and the first keeps its reader waiting
@@ -38,6 +39,11 @@ class _Texts:
         self._waiting: list[list[NDArray[np.int64]]] = [[] for _ in seeds]
         self._last: NDArray[np.int64] | None = None  # symbols of the texts from `_first` on
         self._first = 0
+        self._piece = 1  # symbols of each text to write at once
+
+    def ready(self, row: int) -> int:
+        """How many symbols of a text wait, or else will be written next."""
+        return sum(map(len, self._waiting[row])) or self._piece
 
     def read(self, ids: NDArray[Any]) -> None:
         """Read the prime, once for all."""
@@ -68,7 +74,10 @@ class _Texts:
             self._last = self._last[row - self._first :]
         self._first = row
         numbers = np.stack([draw(count) for draw in self._numbers[row:]], axis=1)
+        began = perf_counter()
         written = self.writer.write(self._last, numbers, drawing, never)
+        if perf_counter() - began < PATIENCE / 2 and count >= self._piece:
+            self._piece *= 2
         if len(written):
             self._last = written[-1]
         for waiting, new in zip(self._waiting[row:], written.T, strict=True):
@@ -91,6 +100,10 @@ class _OneOfMany:
         """Of the texts written last, that with an output that is not finite, if there is one."""
         logits = np.atleast_2d(self._texts.writer.logits)
         return np.asarray(logits[(~np.isfinite(logits.max(axis=1))).argmax()])
+
+    @property
+    def ready(self) -> int | None:
+        return self._texts.ready(self._row)
 
     def read(self, ids: NDArray[Any]) -> None:
         self._texts.read(ids)

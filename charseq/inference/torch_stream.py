@@ -43,6 +43,8 @@ def open_stream(model: LanguageModel, *, bfloat16: bool = False) -> BatchWriter:
 class TorchStream:
     """As ``lstm.stream.Stream``, in torch. Draws are made on the CPU, in float64."""
 
+    ready = None
+
     def __init__(self, model: SequenceModel) -> None:
         self._model = model
         self._state: State

@@ -171,7 +171,7 @@ class TrainedLanguageModel:
             if not 0 <= seed < 2**63:
                 raise CharseqError(f"seed: must be at least 0 and below 2**63, not {seed}")
         writer = self._open_stream(precision)
-        writers = write_together(writer, seeds) if len(seeds) > 1 else iter([writer])
+        writers = iter([writer]) if len(seeds) == 1 else write_together(writer, seeds)
         for seed, each in zip(seeds, writers, strict=True):
             yield generate_text(
                 each,

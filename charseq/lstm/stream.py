@@ -62,6 +62,8 @@ class Stream:
         CharseqError: the weights are not those of a language model.
     """
 
+    ready = None  # as ``inference.decode.Writer``: it writes as many as it is asked for
+
     def __init__(
         self,
         weights: Mapping[str, NDArray[Any]],

@@ -17,7 +17,7 @@ from charseq.models.decoder_state import DecoderState
 from charseq.models.encoder import Encoder
 from charseq.models.monotonic import MonotonicDecoder
 from charseq.text.pair_batches import IGNORED, PairBatch
-from charseq.text.pair_vocab import END
+from charseq.text.pair_vocab import END, TARGET_UNKNOWN
 
 MONOTONIC = "monotonic"
 ATTENTIONS = ("none", *SCORES, MONOTONIC)
@@ -181,10 +181,12 @@ class Seq2Seq(nn.Module):
         """Scheduled sampling: some of ``inputs`` (T, B) replaced by what the model predicted there.
 
         In two passes (Mihaylova and Martins 2019, section 3), so that each is as parallel as
-        without: this one predicts with the true symbols before. A predicted END is not read, as in
-        decoding, which ends there.
+        without: this one predicts with the true symbols before. As in decoding the unknown symbol
+        is not predicted, and a predicted END, which ends there, is not read.
         """
-        predicted = self.decoder(inputs, memory, state).argmax(-1)[:-1]
+        scores = self.decoder(inputs, memory, state)[:-1]
+        scores[..., TARGET_UNKNOWN] = -torch.inf
+        predicted = scores.argmax(-1)
         chosen = torch.rand(predicted.shape, device=predicted.device) < self.scheduled_sampling
         chosen &= predicted != END
         return torch.cat([inputs[:1], torch.where(chosen, predicted, inputs[1:])])

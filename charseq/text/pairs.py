@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import ClassVar, get_args
 
@@ -61,6 +62,13 @@ class Pairs:
     def __len__(self) -> int:
         """How many rows there are: pairs of a source and one of its answers."""
         return len(self.example_of)
+
+    @cached_property
+    def first_row(self) -> Int64s:
+        """The first row of each example, ``(examples,)``."""
+        rows = np.empty(len(self.examples), dtype=np.int64)
+        rows[self.example_of[::-1]] = np.arange(len(self.example_of))[::-1]
+        return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +142,7 @@ def load_pairs(
     vocab = _count(parts["train"], data) if vocab is None else _same_reading(vocab, data)
     if known is not None:
         vocab = grown_pair_vocab(known, vocab)
-    pairs = {part: _encode(rows, vocab, data, mistakes) for part, rows in parts.items()}
-    if data.errors == "raise":
-        mistakes.refuse()  # of sources in which no symbol is known
+    pairs = {part: _encode(rows, vocab, data) for part, rows in parts.items()}
     for part, name in names.items():
         if not len(pairs[part]):
             raise no_pairs(name)
@@ -175,11 +181,11 @@ def read_pairs(
     """
     mistakes = Mistakes()
     rows = read_rows(source_path(source), data, mistakes)
-    pairs = _encode(rows, _same_reading(vocab, data), data, mistakes)
     if data.errors == "raise":
         mistakes.refuse()
     if skipped is not None:
         skipped.update(mistakes.count)
+    pairs = _encode(rows, _same_reading(vocab, data), data)
     if not len(pairs):
         raise no_pairs(source)
     return pairs
@@ -284,8 +290,8 @@ def _same_reading(vocab: PairVocab, data: PairDataConfig) -> PairVocab:
     return vocab
 
 
-def _encode(rows: Rows, vocab: PairVocab, data: PairDataConfig, mistakes: Mistakes) -> Pairs:
-    """The ids of rows; a source of which no symbol is known (``skip``) adds to ``mistakes``."""
+def _encode(rows: Rows, vocab: PairVocab, data: PairDataConfig) -> Pairs:
+    """The ids of rows. A source of which no symbol is known is read as unknown ones (``skip``)."""
     symbols = Ragged.from_lengths(*vocab.source.numbers(rows.sources))
     tags = Ragged.from_lengths(*vocab.tag_numbers(rows.features))
     if data.unknown == "error":
@@ -296,13 +302,12 @@ def _encode(rows: Rows, vocab: PairVocab, data: PairDataConfig, mistakes: Mistak
                 rows.sources[row], rows.features[row], rows.where(row), "data.unknown: "
             )
     if data.unknown == "skip":
-        symbols, tags = symbols.keep(symbols.flat >= 0), tags.keep(tags.flat >= 0)
-        if not symbols.lengths.all():
-            for row in np.flatnonzero(symbols.lengths == 0).tolist():
-                why = "training lacks every symbol of the source, and `data.unknown` is skip"
-                mistakes.add("no known symbol", why, rows.where(row))
-            left = rows.take(np.flatnonzero(symbols.lengths).tolist())
-            return _encode(left, vocab, data, mistakes)
+        known = symbols.flat >= 0
+        others = np.bincount(symbols.row_of[known], minlength=len(rows))
+        symbols, tags = (
+            symbols.keep(known | (others[symbols.row_of] == 0)),
+            tags.keep(tags.flat >= 0),
+        )
     symbols = Ragged(vocab.source_ids(symbols.flat), symbols.offsets)
     examples, example_of = gather(rows)
     numbers, lengths = vocab.target.numbers(rows.targets)

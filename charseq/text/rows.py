@@ -32,7 +32,6 @@ Reason = Literal[
     "long source",
     "long target",
     "duplicate",
-    "no known symbol",
 ]
 Pair = tuple[str, tuple[str, ...], str]  # source, tags, target
 Side = Literal["source", "target"]

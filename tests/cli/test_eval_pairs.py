@@ -133,8 +133,8 @@ def test_a_file_with_several_answers_tags_and_strangers(phones: str, tmp_path: P
     assert [row["features"] for row in rows] == ["N;PL", "V", "N", ""]
     assert [row["all"] for row in rows] == ["a b|a a", "t͡ʃ x", "eː", "b b"]
     assert "more.tsv:4: 'z' (U+007A" in refused(phones, "--data", data, "--unknown", "error")
-    skipped = json.loads(run(phones, "--data", data, "--unknown", "skip", "--json"))
-    assert skipped["nats"] != result["nats"]
+    replaced = json.loads(run(phones, "--data", data, "--unknown", "replace", "--json"))
+    assert replaced["nats"] != result["nats"]
     assert "no such file" in refused(phones, "--data", str(tmp_path / "none.tsv"))
 
 

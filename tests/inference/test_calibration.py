@@ -82,6 +82,9 @@ def test_bins_of_equal_mass_are_equally_full_where_confidences_differ() -> None:
     found = calibration(sure, sure > 0.95, bins=5, equal_mass=True)
     assert [one.count for one in found.bins] == [20] * 5
     assert [one.accuracy for one in found.bins] == [0, 0, 0.5, 1, 1]
+    # 11 / 20 is a little more than what it says
+    twenty = calibration(sure, sure > 0.95, bins=20, equal_mass=True)
+    assert [one.count for one in twenty.bins] == [5] * 20
 
 
 def test_what_is_calibrated_has_no_error_and_what_boasts_has_one() -> None:

@@ -87,13 +87,12 @@ def test_every_source_gets_what_it_gets_alone_and_in_order(
     assert [number for number, _ in results] == list(range(size))
     for (number, found), source in zip(results, sources, strict=True):
         alone = source[:, None], np.array([len(source)])
+        given = options | {"max_length": 6, "min_length": 1}
         if draws:
-            drawn = sample([model], *alone, numbers=[number], draws=beam, max_length=6, **options)
+            drawn = sample([model], *alone, numbers=[number], draws=beam, **given)
             expected = distinct(drawn[0])
         else:
-            expected = beam_search(
-                [model], *alone, beam=beam, n_best=beam, max_length=6, **options
-            )[0]
+            expected = beam_search([model], *alone, beam=beam, n_best=beam, **given)[0]
         assert [one.ids for one in found] == [one.ids for one in expected]
         assert [one.score for one in found] == pytest.approx([one.score for one in expected])
         assert all(one.attention is not None for one in found)

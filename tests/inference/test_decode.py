@@ -186,6 +186,22 @@ def test_the_kernel_and_torch_write_the_same(
     assert len(by_torch) == 40
 
 
+@pytest.mark.parametrize(
+    "opener", [pytest.param(open_stream, marks=pytest.mark.kernel), TorchStream]
+)
+def test_the_likeliest_of_all_is_that_however_hot(
+    opener: Callable[[LanguageModel], Writer],
+) -> None:
+    """exp(x / T) is 1 for all of them."""
+    model = make_model()
+    one, greedy = (
+        np.concatenate(list(generate(opener(model), [1], length=30, drawing=drawing, seed=3)))
+        for drawing in (Drawing(1e17, top_k=1), Drawing(0.0))
+    )
+    assert one.tolist() == greedy.tolist()
+    assert len(set(greedy.tolist())) > 1
+
+
 @pytest.mark.kernel
 def test_the_kernel_writes_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model()
@@ -207,7 +223,7 @@ def test_the_kernel_writes_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
 class Counting:
     """Writes 0 over and over; each call takes as long as it says."""
 
-    symbols = 2
+    symbols, ready = 2, None
     logits: NDArray[np.float64] = np.zeros(2)
 
     def __init__(self, seconds: Callable[[int], float]) -> None:

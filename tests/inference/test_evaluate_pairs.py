@@ -52,7 +52,9 @@ def random_sources(size: int, seed: int = 1, longest: int = 7) -> list[str]:
 
 def greedy(models: list[Seq2Seq], source: str, features: tuple[str, ...] = ()) -> Hypothesis:
     ids = VOCAB.encode_source(source, features)
-    return beam_search(models, ids[:, None], np.array([len(ids)]), max_length=12)[0][0]
+    return beam_search(models, ids[:, None], np.array([len(ids)]), max_length=12, min_length=1)[0][
+        0
+    ]
 
 
 def naive_nats(models: list[Seq2Seq], example: Example) -> list[float]:
@@ -137,9 +139,10 @@ def test_a_wider_beam_judges_its_best_output() -> None:
     )
     for one in judged[:10]:
         ids = VOCAB.encode_source(one.example.source, one.example.features)[:, None]
-        best = beam_search(
-            models, ids, np.array([len(ids)]), beam=4, length_penalty=1.0, max_length=12
-        )[0][0]
+        bounds: dict[str, Any] = {"max_length": 12, "min_length": 1}
+        best = beam_search(models, ids, np.array([len(ids)]), beam=4, length_penalty=1.0, **bounds)[
+            0
+        ][0]
         assert one.symbols == tuple(VOCAB.target_symbols(best.ids))
 
 

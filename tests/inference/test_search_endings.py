@@ -1,6 +1,7 @@
 """How hypotheses end, what they may not hold, and the attention that comes with them."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +75,24 @@ def test_the_unknown_symbol_is_not_written_unless_there_is_no_other() -> None:
     # Its probability is not shared out among the others: what is told is what the model says.
     assert (free[0].ids, free[0].finished) == ((), True)
     assert free[0].log_probability == pytest.approx(next_of([table], (2,))(())[END])
+
+
+def test_none_is_shorter_than_the_least_unless_it_can_only_end() -> None:
+    table = random_table(3, 5)
+    for least in (0, 1, 3):
+        every = exhaustive(next_of([table], (1,)), 3, 4)
+        found = search([table], [(1,)], beam=81, n_best=5, max_length=4, min_length=least)[0]
+        assert_same(found, [one for one in every if len(one[0]) >= least][:5])
+    ends_at_once = Table(3, lambda source, prefix: [5.0, 0.0, 1.0])
+    options: dict[str, Any] = {"max_length": 4, "min_length": 2}
+    for beam, ids in ((1, (2, 2)), (2, (2, 2))):
+        assert search([ends_at_once], [(1,)], beam=beam, **options)[0][0].ids == ids
+    sources = padded([(1,), (2,)])
+    options |= {"numbers": [0, 1], "seed": 1, "draws": 20, "drawing": Drawing()}
+    draws = sample([ends_at_once.as_model()], *sources, **options)
+    assert min(len(one.ids) for some in draws for one in some) == 2
+    only_end = Table(3, lambda source, prefix: [0.0, -math.inf, -math.inf])
+    assert search([only_end], [(1,)], beam=2, min_length=2)[0][0].ids == ()
 
 
 @pytest.mark.parametrize("beam", [1, 3])

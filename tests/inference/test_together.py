@@ -1,6 +1,7 @@
 """Texts that are written together: each is the one that its seed writes alone."""
 
 from collections.abc import Callable
+from typing import Any
 from unittest.mock import Mock, patch
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 import torch
 
 from charseq.errors import CharseqError
+from charseq.inference import together
 from charseq.inference.decode import BatchWriter, generate_text
 from charseq.inference.together import MOST, write_together
 from charseq.inference.torch_stream import TorchStream, open_stream
 from charseq.lstm.drawing import Drawing
+from charseq.lstm.stream import Stream
 from charseq.models.language_model import LanguageModel
 from charseq.text.vocab import Vocab
 
@@ -84,6 +87,29 @@ def test_one_may_end_before_the_others_and_one_behind_them(opener: Open) -> None
     assert len(set(lengths)) >= 4
     assert lengths != sorted(lengths)
     assert lengths != sorted(lengths, reverse=True)
+
+
+@pytest.mark.kernel
+def test_no_call_takes_long_and_little_is_written_in_vain() -> None:
+    """What waits costs nothing to read, and does not make the next piece larger."""
+    model, seeds, steps = make_model(), range(6), [0]
+    write = Stream.write
+
+    def counted(self: Stream, symbols: Any, uniforms: Any, *rest: Any) -> Any:
+        steps.append(len(uniforms))
+        return write(self, symbols, uniforms, *rest)
+
+    def clock() -> float:
+        """A thousand steps of all texts take a tenth of a second."""
+        return sum(steps) * 1e-4
+
+    with patch.object(Stream, "write", counted), patch.object(together, "perf_counter", clock):
+        found = texts(open_stream(model), seeds, length=3000, stop="h")
+    assert found == [alone(open_stream, model, seed, length=3000, stop="h") for seed in seeds]
+    lengths = list(map(len, found))
+    assert lengths != sorted(lengths, reverse=True)  # some go on behind those before them
+    assert max(steps) == 128  # the first that takes a hundredth of a second
+    assert sum(steps) < max(lengths) + 2 * 128
 
 
 def test_more_than_are_written_at_once() -> None:

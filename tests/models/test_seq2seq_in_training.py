@@ -197,6 +197,16 @@ def test_scheduled_sampling_never_and_always() -> None:
     assert count == 13
 
 
+def test_scheduled_sampling_reads_no_unknown_symbol() -> None:
+    """Decoding writes none either, so the model does not learn to read it."""
+    model = make(attention="none", scheduled_sampling=1.0).train()
+    with torch.no_grad():
+        model.decoder.output.bias.copy_(torch.tensor([0.0, 90.0, 0.0, 50.0, 0.0]))
+    inputs = torch.full((5, 3), 2)
+    memory, state = model.encode(torch.ones(2, 3, dtype=torch.int64), None)
+    assert set(model._replace(inputs, memory, state)[1:].flatten().tolist()) == {3}
+
+
 def test_scheduled_sampling_replaces_at_its_rate() -> None:
     model = make(attention="none", scheduled_sampling=0.25).train()
     with torch.no_grad():

@@ -155,13 +155,13 @@ def test_a_part_with_a_file_gives_its_share_back(tmp_path: Path) -> None:
 def test_the_vocabulary_is_of_training_alone(tmp_path: Path) -> None:
     train = write(tmp_path, "train.tsv", "ab\tx\tN")
     valid = write(tmp_path, "valid.tsv", "acb\txyx\tV;N")
-    corpus = load(train, valid=valid, split=ALL, features_column=3)
+    corpus = load(train, valid=valid, split=ALL, features_column=3, unknown="replace")
     assert corpus.vocab.source.symbols == ("a", "b")
     assert corpus.vocab.target.symbols == ("x",)
     assert corpus.vocab.features == ("N",)
     assert read_back(corpus, corpus.valid) == [(["\ufffd", "N", "a", "\ufffd", "b"], "x\ufffdx")]
     assert corpus.valid.examples == [Example("acb", ("V", "N"), ("xyx",))]
-    left = load(train, valid=valid, split=ALL, features_column=3, unknown="skip")
+    left = load(train, valid=valid, split=ALL, features_column=3)  # skip, as by default
     assert read_back(left, left.valid) == [(["N", "a", "b"], "x\ufffdx")]
 
 
@@ -173,7 +173,7 @@ def test_symbols_of_the_other_parts_of_a_file_are_unknown(tmp_path: Path) -> Non
     assert vocab.source.symbols == vocab.target.symbols == vocab.features == learned
     assert len(learned) == 2
     for part in (corpus.valid, corpus.test):
-        assert read_back(corpus, part) == [(["\ufffd", "\ufffd"], "\ufffd")]
+        assert read_back(corpus, part) == [(["\ufffd"], "\ufffd")]  # no tag, nothing else
 
 
 def test_symbols_that_training_lacks_are_refused_with_their_line(tmp_path: Path) -> None:
@@ -194,15 +194,13 @@ def test_symbols_that_training_lacks_are_refused_with_their_line(tmp_path: Path)
 def test_a_source_of_which_nothing_is_left(tmp_path: Path) -> None:
     train = write(tmp_path, "train.tsv", "a\tx")
     valid = write(tmp_path, "valid.tsv", "ab\tx", "bb\ty", "a\tz")
-    with pytest.raises(CharseqError) as caught:
-        load(train, valid=valid, split=ALL, unknown="skip")
-    assert str(caught.value).startswith(
-        f"{valid}:2: training lacks every symbol of the source, and `data.unknown` is skip\n"
-    )
-    corpus = load(train, valid=valid, split=ALL, unknown="skip", errors="skip")
-    assert corpus.skipped == {"no known symbol": 1}
-    assert read_back(corpus, corpus.valid) == [(["a"], "x"), (["a"], "\ufffd")]
-    assert [example.source for example in corpus.valid.examples] == ["ab", "a"]
+    corpus = load(train, valid=valid, split=ALL, unknown="skip")
+    assert read_back(corpus, corpus.valid) == [
+        (["a"], "x"),
+        (["\ufffd", "\ufffd"], "\ufffd"),
+        (["a"], "\ufffd"),
+    ]
+    assert [example.source for example in corpus.valid.examples] == ["ab", "bb", "a"]
 
 
 def test_rare_symbols_are_unknown(tmp_path: Path) -> None:
@@ -249,7 +247,7 @@ def test_a_trained_vocabulary_is_used(tmp_path: Path) -> None:
     other = write(tmp_path, "other.tsv", "abc\tyz")
     corpus = load_pairs(PairDataConfig(train=other, split=ALL), vocab)
     assert corpus.vocab is vocab
-    assert read_back(corpus, corpus.train) == [(["a", "b", "\ufffd"], "y\ufffd")]
+    assert read_back(corpus, corpus.train) == [(["a", "b"], "y\ufffd")]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import warnings
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from charseq.config.schema.section import Section, Split, Unknown, split_mistakes
 from charseq.config.schema.shared import ModelConfig, TrainConfig, validation_mistakes
@@ -68,15 +68,27 @@ class PairDataConfig(Section):
         json_schema_extra={"unit": "occurrences"},
     )
     unknown: Unknown = Field(
-        "replace",
+        "skip",
         description="a source symbol that training lacks, in validation and `charseq eval`: refuse "
-        "it, drop it, or read it as the unknown symbol; `charseq sample` has its own --unknown",
+        "it, drop it where there are others, or read it as the unknown symbol, which training has "
+        "with `min_count` above 1 alone: then that is the default; `charseq sample` has its own "
+        "--unknown",
     )
     errors: Literal["raise", "skip"] = Field(
         "raise",
         description="lines without a tab, with an empty side, too long, twice there: refuse the "
         "file, or leave them out and count them",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unknown_where_it_is_trained(cls, data: Any) -> Any:
+        """Rare symbols, which training has as the unknown one, are read so afterwards."""
+        if isinstance(data, dict) and "unknown" not in data:
+            rare = data.get("min_count")
+            if isinstance(rare, int) and rare > 1:
+                return {**data, "unknown": "replace"}
+        return data
 
     def _mistakes(self) -> Iterator[str]:
         yield from split_mistakes(self.split)

@@ -149,16 +149,19 @@ Size Stream<Kind>::choose(const Real *logits, double uniform, double *scores, Si
     }
     if (!std::isfinite(peak)) return -1;
     if (draw.temperature == 0) return std::find(scores, scores + symbols, peak) - scores;
+    const bool cuts = (draw.top_k && draw.top_k < symbols) || draw.top_p < 1;
+    if (cuts) { // by the logits: however hot, the likeliest comes first
+        for (Size v = 0; v < symbols; v++) order[v] = v;
+        std::sort(order, order + symbols, [&](Size a, Size b) {
+            return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+        });
+    }
     for (Size v = 0; v < whole; v += Double::Lanes) {
         const Vector below = (Double::load(scores + v) - peak) / draw.temperature;
         Double::store(scores + v, exponential_of_double(below));
     }
     double total = 0; // of those that remain; 0 where all do
-    if ((draw.top_k && draw.top_k < symbols) || draw.top_p < 1) {
-        for (Size v = 0; v < symbols; v++) order[v] = v;
-        std::sort(order, order + symbols, [&](Size a, Size b) {
-            return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
-        });
+    if (cuts) {
         const Size most = draw.top_k && draw.top_k < symbols ? draw.top_k : symbols;
         for (Size i = 0; i < symbols; i++) i < most ? total += scores[order[i]] : scores[order[i]] = 0;
         double before = 0, kept = 0;
