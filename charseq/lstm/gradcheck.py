@@ -247,7 +247,7 @@ def _finite_differences(problem: Problem, name: str, entries: Tensor) -> Tensor:
 def gates_of(gradients: Mapping[str, Tensor]) -> Iterator[tuple[str, str | None, slice]]:
     """Name, gate and rows of each gradient that gets a row of its own in the report."""
     for name, gradient in gradients.items():
-        if name.startswith(("weight_ih", "weight_hh", "bias_ih")):
+        if name.startswith(("weight_ih", "weight_hh", "bias_ih", "bias_hh")):
             hidden = len(gradient) // 4
             for k, gate in enumerate("ifgo"):
                 yield name, gate, slice(k * hidden, (k + 1) * hidden)
@@ -317,3 +317,8 @@ def errors(found: Tensor, wanted: Tensor) -> tuple[float, float]:
     """The largest difference of any entry, and the difference relative to wanted, by norm."""
     difference = found - wanted
     return difference.abs().max().item(), (difference.norm() / wanted.norm()).item()
+
+
+def agree(max_error: float, error: float, allowed: float) -> bool:
+    """Not with a NaN; and where zero is right, as of f at the first step, zero is."""
+    return error <= allowed or max_error == 0.0

@@ -18,23 +18,29 @@ from torch import Tensor
 
 from charseq.errors import CharseqError
 from charseq.lstm.faults import FAULTS, loss_and_gradients
-from charseq.lstm.gradcheck import Problem, Report, Row, draw_problem, errors, gates_of
+from charseq.lstm.gradcheck import (
+    Problem,
+    Report,
+    Row,
+    agree,
+    draw_problem,
+    errors,
+    gates_of,
+)
+from charseq.lstm.where_to_look import where_to_look
 from charseq.text.characters import escape
 
+SECOND_BIAS = "bias_hh_l0"  # of nn.LSTM: it stands beside the first, and has its gradient
 # Relative errors that pass: what rounding makes of such a small sum is far below.
 TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-4}
-OPTIONAL = ("h_0", "c_0", "d_z", "loss")
-# What is wrong alone, what that says of the rest, and where to look; the steps of docs/lstm.md.
-ALONE = (
-    ("weight_out", "bias_out is right, so p - y is", "the h_t that it is multiplied with in 5'"),
-    ("bias_out", "weight_out is right, so p - y is", "its sum over steps and sequences in 5'"),
-    ("weight_ih_l0", "the others are right, so d_z is", "the x_t it is multiplied with in 1'"),
-    ("weight_hh_l0", "the others are right, so d_z is", "the h_{t-1} of its product in 1'"),
-    ("bias_ih_l0", "the weights are right, so d_z is", "its sum over steps and sequences in 1'"),
-    ("h_0", "the others are right", "what is left at the first step in 1'"),
-    ("c_0", "the others are right", "what is left at the first step in 3'"),
-)
-GATED = {"weight_ih_l0": 0, "weight_hh_l0": 0, "bias_ih_l0": 0, "d_z": 2}  # along this axis
+OPTIONAL = ("h_0", "c_0", "d_z", "loss", SECOND_BIAS)
+GATED = {
+    "weight_ih_l0": 0,
+    "weight_hh_l0": 0,
+    "bias_ih_l0": 0,
+    SECOND_BIAS: 0,
+    "d_z": 2,
+}  # along this axis
 
 
 def own_problem(
@@ -69,15 +75,23 @@ def check_own(found: Mapping[str, Tensor], problem: Problem) -> tuple[Report, st
     wanted = {name: wanted[name] for name in given}
     rows = tuple(_rows(given, wanted, allowed))
     report = Report("yours", str(dtype).removeprefix("torch."), rows)
+    if strange := [name for name, one in given.items() if not one.isfinite().all()]:
+        names = ", ".join(strange)
+        return report, f"{names}: not finite: look for a division, an exp or a log first"
     another = ""
-    right = "loss" not in found or _agree(*errors(found["loss"], loss), allowed)
+    right = "loss" not in found or agree(*errors(found["loss"], loss), allowed)
     if not right:  # which a NaN is not
         another = f"{found['loss'].item():.6f}, not {loss.item():.6f}"
+        if scale := _mean((found["loss"] / loss).item(), problem, allowed):
+            another += f", {scale}"
     if report.passed:
         return report, another and f"the gradients are right, but not the loss: it is {another}"
     known = _known_mistake(given, wanted, problem, allowed)
     if known or not another:
-        return report, known or _where_to_look(given, wanted, report, allowed)
+        wrong = {row.parameter for row in report.wrong}
+        return report, known or where_to_look(
+            given, wanted, wrong, allowed, has_loss="loss" in found
+        )
     return report, f"the forward pass is another one: its loss is {another}; mend that first"
 
 
@@ -85,7 +99,9 @@ def right_answer(
     problem: Problem, faults: frozenset[str] = frozenset()
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss and its gradients; with ``faults`` those that somebody gets who makes them."""
-    return loss_and_gradients(problem.leaves, problem.ids, problem.targets, problem.d_final, faults)
+    leaves, d_final = problem.leaves, problem.d_final
+    loss, found = loss_and_gradients(leaves, problem.ids, problem.targets, d_final, faults)
+    return loss, {**found, SECOND_BIAS: found["bias_ih_l0"]}
 
 
 def _checked(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> torch.dtype:
@@ -126,18 +142,13 @@ def _rows(
             gate=gate,
             size=wanted[name][part].norm().item(),
             max_error=max_error,
-            error=error,
+            error=error if max_error else 0.0,  # not 0 / 0, where zero is right
             allowed=allowed,
             numeric_max_error=None,
             numeric_error=None,
             numeric_allowed=None,
-            passed=_agree(max_error, error, allowed),
+            passed=agree(max_error, error, allowed),
         )
-
-
-def _agree(max_error: float, error: float, allowed: float) -> bool:
-    """Not with a NaN; and where zero is right, as of f at the first step, zero is."""
-    return error <= allowed or max_error == 0.0
 
 
 def _known_mistake(
@@ -164,7 +175,8 @@ def _known_mistake(
             return f"the gates stand in the order {', '.join(order)}; write them as i, f, g, o"
         place = tuple("ifgo"[order.index(gate)] for gate in "ifgo")
         as_read = replace(problem, leaves=_reordered(problem.leaves, place))
-        if same(_reordered(right_answer(as_read)[1], order)):
+        made = right_answer(as_read)[1]
+        if same(_reordered({name: made[name] for name in wanted}, order)):
             return f"the gates are read in the order {', '.join(order)}; they stand as i, f, g, o"
     for count in range(1, len(FAULTS) + 1):
         for names in combinations(FAULTS, count):
@@ -177,12 +189,19 @@ def _known_mistake(
 
 
 def _scale(ratio: float, problem: Problem, allowed: float) -> str:
+    clipped = ", as after clipping to a norm" if 0.0 < ratio < 1.0 else ""
+    times = f"{ratio:.4g} times what is right{clipped}"
+    return _mean(ratio, problem, allowed) or times
+
+
+def _mean(ratio: float, problem: Problem, allowed: float) -> str | None:
+    """Over what it is one, if it is."""
     steps, batch = problem.ids.shape
     means = {steps * batch: "all characters", steps: "the steps", batch: "the sequences"}
     for count, what in means.items():
         if math.isclose(count * ratio, 1.0, rel_tol=10 * allowed):
             return f"1/{count} of what is right: a mean over {what}, not the sum"
-    return f"{ratio:.4g} times what is right"
+    return None
 
 
 def _reordered(wanted: Mapping[str, Tensor], order: tuple[str, ...]) -> dict[str, Tensor]:
@@ -193,39 +212,3 @@ def _reordered(wanted: Mapping[str, Tensor], order: tuple[str, ...]) -> dict[str
             parts = dict(zip("ifgo", wanted[name].chunk(4, dim=axis), strict=True))
             result[name] = torch.cat([parts[gate] for gate in order], dim=axis)
     return result
-
-
-def _where_to_look(
-    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], report: Report, allowed: float
-) -> str:
-    """By what is right; the steps are those of docs/lstm.md."""
-    wrong = {row.parameter for row in report.wrong}
-    for alone, right, look in ALONE:
-        if wrong == {alone}:
-            return f"{right}: look at {look}"
-    if "bias_out" in wrong:
-        return "the output layer's are wrong: look at 6' (p - y) and 5' first"
-    if "weight_out" in wrong:
-        return "weight_out is wrong, bias_out is not: look at h_t, and at what is handed on, in 5'"
-    if "d_z" not in found:
-        return (
-            "the output layer's are right. Write d_z (T, B, 4H) into the file too: the last step"
-            " that is wrong, and its gates, say where it begins"
-        )
-    if "d_z" not in wrong:
-        return "d_z is right: look at what it is multiplied with in 1'"
-    for step in reversed(range(len(wanted["d_z"]))):
-        pairs = zip(found["d_z"][step].chunk(4, -1), wanted["d_z"][step].chunk(4, -1), strict=True)
-        gates = [
-            gate
-            for gate, (ours, right) in zip("ifgo", pairs, strict=True)
-            if not _agree(*errors(ours, right), allowed)
-        ]
-        if gates:
-            break
-    said = f"d_z is right after step {step}, and wrong there: gates {', '.join(gates)}. "
-    if gates == ["o"]:
-        return said + "Look at d_o in 4' and at the slope of o in 2'"
-    if "o" not in gates:
-        return said + "The gate o is right, so d_h is: look at d_c in 4', at 3' and at 2'"
-    return said + "Look at what d_h is made of: 5', and 1' of the step after it"

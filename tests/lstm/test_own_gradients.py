@@ -93,7 +93,7 @@ def test_another_order_of_the_gates_is_named() -> None:
     problem = own_problem(**SIZES)
     _, mine = right_answer(problem)
     del mine["d_z"], mine["h_0"], mine["c_0"]
-    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"):
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
         i, f, g, o = mine[name].chunk(4)
         mine[name] = torch.cat([o, i, f, g])
     _, hint = check_own(mine, problem)
@@ -108,12 +108,13 @@ def test_gates_read_in_another_order_are_named() -> None:
         i, f, o, g = problem.leaves[name].chunk(4)  # the reader's names for the four
         leaves[name] = torch.cat([i, f, g, o])
     loss, mine = right_answer(replace(problem, leaves=leaves))
-    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"):
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
         i, f, g, o = mine[name].chunk(4)
         mine[name] = torch.cat([i, f, o, g])
     mine["d_z"] = torch.cat([mine["d_z"].chunk(4, -1)[k] for k in (0, 1, 3, 2)], -1)
-    for told in ({}, {"loss": loss}):
-        _, hint = check_own({**mine, **told}, problem)
+    bare = {name: one for name, one in mine.items() if name not in ("h_0", "c_0", "d_z")}
+    for told in (mine, mine | {"loss": loss}, bare, bare | {"loss": loss}):
+        _, hint = check_own(told, problem)
         assert hint == "the gates are read in the order i, f, o, g; they stand as i, f, g, o"
 
 
@@ -123,6 +124,7 @@ def test_another_loss_is_told_beside_right_gradients_and_first_beside_wrong_ones
     report, hint = check_own({**mine, "loss": loss / 3}, problem)
     assert report.passed
     assert hint.startswith("the gradients are right, but not the loss: it is ")
+    assert hint.endswith("1/3 of what is right: a mean over the sequences, not the sum")
     _, hint = check_own({**mine, "loss": loss * torch.nan}, problem)
     assert hint.startswith("the gradients are right, but not the loss: it is nan")
     mine["weight_hh_l0"] = mine["weight_hh_l0"] + 1
@@ -162,24 +164,42 @@ def test_where_it_begins_shows_in_the_last_step_that_is_wrong() -> None:
         return check_own({**right, **changes}, problem)[1]
 
     output = {name: right[name] + 1 for name in ("bias_out", "weight_out")}
-    assert "look at 6' (p - y) and 5'" in hint_with(**output)
+    assert "look at 6' (p - y) and 5' first; or the forward pass is" in hint_with(**output)
+    loss, _ = right_answer(problem)
+    assert hint_with(**output, loss=loss).endswith("look at 6' (p - y) and 5' first")
     products = {name: right[name] + 1 for name in ("weight_ih_l0", "bias_ih_l0")}
     assert hint_with(**products).startswith("d_z is right: look at")
     later = {name: right[name] + 1 for name in ("weight_out", "weight_ih_l0")}
     assert hint_with(**later).startswith("weight_out is wrong, bias_out is not: look at h_t")
-    for gates, said in (
-        ("o", "Look at d_o in 4'"),
-        ("f", "The gate o is right"),
-        ("ifgo", "what d_h is made of"),
+    last = len(right["d_z"]) - 1
+    for gates, at, said in (
+        ("o", 2, "Look at d_o in 4' and at the slope of o in 2'"),
+        ("f", 2, "The gate i is right, so d_c is: look at d_f in 3', and at the slope of f in 2'"),
+        ("ig", 2, "The gate f is right, so d_c is: look at d_i and d_g in 3', and at the slope of"),
+        ("ifo", last, "The gate g is right, so d_c is: look at d_i and d_f in 3', d_o in 4', and"),
+        (
+            "ifg",
+            2,
+            "The gate o is right, so d_h is, and the steps behind are: look at the d_c that",
+        ),
+        ("ifg", last, "The gate o is right, so d_h is: look at what 4' adds to d_c, and at 3'"),
+        ("ifgo", 2, "The steps behind are right: look at the d_h that 1' of the step after it"),
+        ("ifgo", last, "Look at the d_h that comes from 5', and at 4' and 2'"),
     ):
         wrong = right["d_z"].clone()
         for gate in gates:
             k = "ifgo".index(gate)
-            wrong[2, :, 5 * k : 5 * k + 5] *= 1.5
-        wrong[:2] += 1.0
+            wrong[at, :, 5 * k : 5 * k + 5] *= 1.5
+        wrong[:at] += 1.0
         hint = hint_with(d_z=wrong, bias_ih_l0=wrong.sum((0, 1)))
-        assert f"is right after step 2, and wrong there: gates {', '.join(gates)}. " in hint
+        assert f"is right after step {at}, and wrong there: gates {', '.join(gates)}. " in hint
         assert said in hint
+    i, f, g, o = right["d_z"][2].chunk(4, -1)
+    joined = right["d_z"].clone()
+    joined[2] = torch.cat([i, f, o, g], -1)
+    joined[:2] += 1.0
+    hint = hint_with(d_z=joined, bias_ih_l0=joined.sum((0, 1)))
+    assert hint.endswith("They stand in the order i, f, o, g: look at how 2' joins the four")
     first = right["d_z"].clone()
     first[0, :, :5] *= 1.5  # of f nothing comes back from a state of zeros, rightly
     hint = hint_with(d_z=first, bias_ih_l0=first.sum((0, 1)))
@@ -192,8 +212,25 @@ def test_where_it_begins_shows_in_the_last_step_that_is_wrong() -> None:
 def test_a_gradient_that_is_not_a_number_is_wrong() -> None:
     problem = own_problem(**SIZES)
     _, mine = right_answer(problem)
-    report, _ = check_own({**mine, "bias_out": mine["bias_out"] * torch.nan}, problem)
+    report, hint = check_own({**mine, "bias_out": mine["bias_out"] * torch.nan}, problem)
     assert [row.parameter for row in report.wrong] == ["bias_out"]
+    assert hint == "bias_out: not finite: look for a division, an exp or a log first"
+
+
+def test_the_second_bias_of_torch_has_the_gradient_of_the_first() -> None:
+    problem = own_problem(**SIZES)
+    _, mine = right_answer(problem)
+    bare = {name: one for name, one in mine.items() if name != "bias_hh_l0"}
+    assert check_own(bare, problem)[0].passed
+    assert check_own(mine, problem)[0].passed
+    report, _ = check_own({**mine, "bias_hh_l0": 2 * mine["bias_hh_l0"]}, problem)
+    assert {row.parameter for row in report.wrong} == {"bias_hh_l0"}
+
+
+def test_where_nothing_comes_back_zero_is_right() -> None:
+    problem = own_problem(hidden_size=2, vocab_size=3, seq_len=1, batch_size=1)
+    report, _ = check_own(right_answer(problem)[1], problem)
+    assert [row.error for row in report.rows] == [0.0] * len(report.rows)
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
