@@ -97,18 +97,36 @@ def init(
     elif any(note.endswith(MEND) for note in notes):
         step = f"[bold]charseq config check {escape(shlex.quote(str(file)))}[/] names what is wrong"
     elif NO_TAB in notes:
-        step = f"save {escape(source)} with a tab between source and target"
+        step = f"save {escape(source)} with a tab between source and target{_of_table(source)}"
     console.print(f"next: {step}", soft_wrap=True)
+
+
+def _of_table(source: str) -> str:
+    """How a table of commas or semicolons, quotes around its cells or not, becomes one of tabs."""
+    from charseq.text.datasets import source_path
+    from charseq.text.look.first_lines import first_lines
+
+    first, *_ = first_lines(source_path(source)).cells[0]
+    separator = next((one for one in ",;" if one in first), None)
+    if separator is None:
+        return ""
+    how = "" if separator == "," else f', delimiter="{separator}"'
+    rows = f"csv.reader(sys.stdin{how})"
+    program = rf'import csv, sys; [print(*row, sep="\t") for row in {rows}]'
+    to = shlex.quote(str(Path(source).with_suffix(".tsv")))
+    return escape(f":\n  python3 -c {shlex.quote(program)} < {shlex.quote(source)} > {to}")
 
 
 def _look(source: str, task: str) -> "tuple[list[Notice], str]":
     """What is noticed in the data of pairs, and why nothing can be, or read at all."""
+    from charseq.config.schema.seq2seq import PairDataConfig
     from charseq.text import characters
     from charseq.text.datasets import PREFIX, source_path
     from charseq.text.look.columns import find_layout
     from charseq.text.look.first_lines import first_lines
-    from charseq.text.look.odd_lines import without_tab
-    from charseq.text.look.pairs import look_at_pairs
+    from charseq.text.look.notices import Notice
+    from charseq.text.look.odd_lines import wrong_lines
+    from charseq.text.look.pairs import data_settings, look_at_pairs
     from charseq.text.look.size import look_at_size
     from charseq.text.look.text import TooShortError, look_at_text
     from charseq.text.rows import read_whole
@@ -120,7 +138,11 @@ def _look(source: str, task: str) -> "tuple[list[Notice], str]":
             lines = first_lines(path)
             layout = find_layout(lines)
             read = look_at_pairs(lines, layout)
-            return [*read, *look_at_size(lines, layout), *without_tab(lines)], ""
+            if not layout.pairs:
+                return read, ""
+            data = PairDataConfig.model_validate({"train": source, **data_settings(read)})
+            first = Notice(f"the first pair is {layout.first_pair}", {})
+            return [*read, first, *look_at_size(lines, layout), *wrong_lines(path, data)], ""
         if not source.startswith(PREFIX):  # to find the standard library's source is to write it
             return look_at_text(source_path(source)), ""
     except TooShortError:

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
-from charseq.text.utf8 import not_utf8
+from charseq.text.utf8 import not_utf8, refuse_zeros
 
 Errors = Literal["raise", "replace"]
 Newlines = Literal["keep", "unix"]
@@ -151,6 +151,8 @@ def _decoded(
     offset = 0
     chunks = _raw(path, chunk_bytes)
     for data in chain(chunks if observe is None else beside(chunks, observe), [b""]):
+        if offset == 0:
+            refuse_zeros(_name(path), data)
         waiting = len(decoder.getstate()[0])
         try:
             text = decoder.decode(data, final=not data)

@@ -16,9 +16,9 @@ from charseq.config.schema.seq2seq import PairDataConfig
 from charseq.errors import CharseqError
 from charseq.text.characters import escape
 from charseq.text.columns import Columns, find_columns
-from charseq.text.read import BYTE_ORDER_MARK, file_bytes
+from charseq.text.read import BYTE_ORDER_MARK, LOOKED_AT, file_bytes
 from charseq.text.symbols import normalized, split_symbols, split_tags
-from charseq.text.utf8 import GZIP, not_utf8
+from charseq.text.utf8 import GZIP, not_utf8, refuse_zeros
 
 LISTED = 10  # mistakes that an error lists
 LONGEST_REASON = 80  # characters of what a library says of an archive
@@ -221,6 +221,7 @@ def read_whole(path: Path, name: str) -> tuple[str, str]:
         data = _unpack(data, name)
     elif path.suffix == ".gz":
         raise CharseqError(f"{name}: is no gzip archive; give it another name if it is plain text")
+    refuse_zeros(name, data[:LOOKED_AT])
     try:
         text = data.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:

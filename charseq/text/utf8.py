@@ -7,6 +7,23 @@ from charseq.errors import CharseqError
 GZIP = b"\x1f\x8b"
 
 
+ZEROS, FEWEST = 0.2, 64  # share of so many bytes that text in UTF-8 has nowhere near
+
+
+def refuse_zeros(where: str, beginning: bytes) -> None:
+    """Refuse UTF-16 without a mark: half of its bytes may be zeros, which are UTF-8 too.
+
+    Raises:
+        CharseqError: what ``beginning`` has so many of are zeros.
+    """
+    if len(beginning) >= FEWEST and beginning.count(0) > ZEROS * len(beginning):
+        order = "LE" if beginning[1::2].count(0) >= beginning[::2].count(0) else "BE"
+        raise CharseqError(
+            f"{where}: has a zero in every few bytes, as UTF-16 has; convert it: iconv -f"
+            f" UTF-16{order} -t UTF-8"
+        )
+
+
 def not_utf8(
     where: str, error: UnicodeDecodeError, advice: str, begins_at: int = 0
 ) -> CharseqError:

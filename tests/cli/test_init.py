@@ -1,6 +1,7 @@
 """``charseq init`` as a newcomer types it."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,7 @@ def test_init_looks_at_the_pairs_and_says_what_it_noticed(folder: Path) -> None:
         "the first line names the columns: data.source_column: Word, data.target_column: Pron",
         'column 3 holds tags: data.features_column: ":tag:[b]"',
         'spaces separate the symbols of a target: data.target_separator: " "',
+        "the first pair is ab0, N;SG → t͡ʃ a b",
         "50 pairs, fewer than 2,500: `model` and `train` as in configs/g2p_ady.yaml, made for 800;"
         " where a target does not follow the order of its source, set model.attention: general,"
         " train.spliced_pairs: 0",
@@ -166,7 +168,7 @@ def test_init_looks_at_the_pairs_and_says_what_it_noticed(folder: Path) -> None:
     assert (config.data.source_column, config.data.target_column) == ("Word", "Pron")
     assert (config.data.features_column, config.data.target_separator) == (":tag:[b]", " ")
     assert (config.model.dropout, config.train.batch_size, config.train.monitor) == (0.4, 16, "ser")
-    assert config.data.split == (0.9, 0.05, 0.05)
+    assert config.data.split == (0.8, 0.1, 0.1)
     head = Path("words.yaml").read_text(encoding="utf-8").partition("\ntask:")[0]
     flowing = " ".join(head.replace("\n#", "").split())  # long lines are folded
     assert flowing.endswith(
@@ -187,12 +189,18 @@ def test_a_file_with_wrong_lines_is_to_be_checked_before_it_is_trained_on(folder
 
 
 def test_a_file_without_tabs_is_not_ready_to_be_trained_on(folder: Path) -> None:
-    Path("words.csv").write_text("cat,k\ndog,d\n")
-    result = CliRunner().invoke(app, ["w.yaml", "--pairs", "words.csv"], catch_exceptions=False)
-    assert result.stderr.splitlines()[1:] == [
-        "noticed: no line has a tab between a source and a target",
-        "next: save words.csv with a tab between source and target",
-    ]
+    for separator in ",;":
+        name = Path("it's.csv")
+        name.write_text(f'"cat{separator} a"{separator}k\ndog{separator}d\n')
+        result = CliRunner().invoke(app, ["w.yaml", "--pairs", str(name), "--force"])
+        _, noticed, after, command = result.stderr.splitlines()
+        assert noticed == "noticed: no line has a tab between a source and a target"
+        assert after == "next: save it's.csv with a tab between source and target:"
+        subprocess.run(["/bin/sh", "-c", command], check=True)
+        assert Path("it's.tsv").read_text() == f"cat{separator} a\tk\ndog\td\n"
+    name.write_text("cat dog\n")
+    result = CliRunner().invoke(app, ["w.yaml", "--pairs", str(name), "--force"])
+    assert result.stderr.splitlines()[-1].endswith("with a tab between source and target")
 
 
 def test_init_writes_a_configuration_for_data_that_it_cannot_look_at(folder: Path) -> None:

@@ -1,10 +1,12 @@
 """Lines that are odd, and accents and spaces that nobody sees."""
 
+from pathlib import Path
+
 import pytest
 from looked_at import WORDS, noticed
 
-from charseq.text.look.first_lines import FirstLines
-from charseq.text.look.odd_lines import without_tab
+from charseq.config.schema.seq2seq import PairDataConfig
+from charseq.text.look.odd_lines import wrong_lines
 
 
 def test_what_nobody_sees_in_a_line_is_told() -> None:
@@ -53,14 +55,32 @@ def test_lines_without_a_tab_say_so() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "seen"),
-    [([7], "line 8: no tab between"), ([2, 5, 7], "line 3 and 2 more: no tab between"), ([], "")],
+    [
+        ({7: "a"}, "line 8: there is no tab between a source and a target; mend"),
+        ({2: "", 5: "a", 7: "a\t"}, "line 3: the line is empty (and 2 more); mend"),
+        ({3: "a\t"}, "line 4: the target is empty; mend"),
+        ({3: "\tb"}, "line 4: the source is empty; mend"),
+        ({3: "a2\tb2"}, "line 4: the same source and target stand in line 3 already; mend"),
+        ({}, None),
+    ],
 )
-def test_single_lines_without_a_tab_are_named(wrong: list[int], seen: str) -> None:
-    cells = [["a"] if i in wrong else [f"a{i}", f"b{i}"] for i in range(9)]
-    said = [notice.seen for notice in without_tab(FirstLines(cells, True))]
-    assert [line.startswith(seen) and line.endswith("data.errors: skip") for line in said] == (
-        [True] if seen else []
-    )
+def test_lines_that_a_training_would_refuse_are_named(
+    wrong: dict[int, str], seen: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("".join(wrong.get(i, f"a{i}\tb{i}") + "\n" for i in range(9)))
+    said = [notice.seen for notice in wrong_lines(path, PairDataConfig(train="t.tsv"))]
+    assert len(said) == (seen is not None)
+    for line in said:
+        assert line.startswith(str(seen))
+        assert line.endswith("data.errors: skip")
+
+
+def test_quotes_around_cells_are_told() -> None:
+    quoted = [[f'"{word}"', f'"{word[::-1]}"'] for word in WORDS]
+    [notice] = noticed(quoted)
+    assert notice.seen.startswith("cells stand in quotes, which are symbols like any other")
+    assert noticed([*quoted[:150], *([word, word] for word in WORDS[150:])]) == []
 
 
 def test_a_first_line_in_other_letters_may_be_a_header() -> None:

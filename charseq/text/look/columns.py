@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from charseq.config.recipes import Settings
 from charseq.config.schema.seq2seq import PairDataConfig
+from charseq.text.characters import escape
 from charseq.text.columns import LONGEST_NAME, SETTINGS, find_columns
 from charseq.text.look.first_lines import FirstLines, Row, cells_of
 from charseq.text.look.notices import Notice, notice_of
@@ -54,6 +55,15 @@ class Layout(NamedTuple):
         """The rows that have something on both sides."""
         last = max(self.source, self.target)
         return [r for r in self.rows if last < len(r) and r[self.source] and r[self.target]]
+
+    @property
+    def first_pair(self) -> str | None:
+        """``walk, V;PST → walked``, safe to show, as a person can tell whether that is one."""
+        first = next(iter(self.pairs), None)
+        if first is None:
+            return None
+        tags = "" if self.tags is None or self.tags >= len(first) else f", {first[self.tags]}"
+        return escape(f"{first[self.source]}{tags} → {first[self.target]}")
 
 
 def find_layout(lines: FirstLines) -> Layout:

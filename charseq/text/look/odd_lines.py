@@ -1,16 +1,17 @@
-"""What is odd about some lines of a file of pairs, or about how all of them are written.
-
-What is wrong with a line is for those who read them all: ``text/rows.py``.
-"""
+"""What is odd about some lines of a file of pairs, or about how all of them are written."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from unicodedata import is_normalized, normalize
 
-from charseq.text.look.columns import FEWEST
-from charseq.text.look.first_lines import FirstLines, Row, cells_of
+from charseq.config.schema.seq2seq import PairDataConfig
+from charseq.text.characters import escape
+from charseq.text.look.columns import FEWEST, MOST
+from charseq.text.look.first_lines import Row, cells_of
 from charseq.text.look.notices import Notice, notice_of, said
+from charseq.text.rows import Mistakes, read_rows
 
 MEND = "mend what is wrong, or set data.errors: skip"
 
@@ -83,13 +84,27 @@ def forms_of_accents(cells: Sequence[Row], places: Mapping[str, int]) -> Iterato
             yield Notice(f"{seen}; targets are read as they are: save the file as NFC", {})
 
 
-def without_tab(lines: FirstLines) -> Iterator[Notice]:
-    """Where a training would stop; what is wrong besides it says itself, of every line."""
-    without = [number for number, row in enumerate(lines.cells, 1) if len(row) == 1]
-    if 0 < len(without) < len(lines.cells):
-        first = lines.cells[without[0] - 1][0]
-        what = "no tab between a source and a target" if first else "empty"
-        yield Notice(f"{_lines(without)}: {what}; {MEND}", {})
+def wrong_lines(path: Path, data: PairDataConfig) -> Iterator[Notice]:
+    """Where a training would stop, as it would read the file.
+
+    Raises:
+        CharseqError: as ``read_rows``.
+    """
+    mistakes = Mistakes()
+    read_rows(path, data.model_copy(update={"errors": "skip"}), mistakes)
+    if count := mistakes.count.total():
+        first = mistakes.first[0].removeprefix(f"{escape(str(path))}:")
+        more = f" (and {count - 1:,} more)" if count > 1 else ""
+        yield Notice(f"line {first}{more}; {MEND}", {})
+
+
+def quoted_cells(rows: Sequence[Row], place: int) -> Iterator[Notice]:
+    """Quotes around nearly all cells, as a spreadsheet puts them there."""
+    cells = cells_of(rows, place)
+    quoted = sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells)
+    if quoted >= MOST * len(cells) > 0:
+        why = "cells stand in quotes, which are symbols like any other: save the file without them"
+        yield Notice(why, {})
 
 
 def _lines(numbers: Sequence[int]) -> str:

@@ -10,7 +10,13 @@ from charseq.config.scalars import Scalar
 from charseq.text.look.columns import MOST, Layout, are_spaced
 from charseq.text.look.first_lines import FirstLines, cells_of
 from charseq.text.look.notices import Notice, notice_of
-from charseq.text.look.odd_lines import forms_of_accents, odd_first, padded_cells, wider_lines
+from charseq.text.look.odd_lines import (
+    forms_of_accents,
+    odd_first,
+    padded_cells,
+    quoted_cells,
+    wider_lines,
+)
 
 NO_TAB = "no line has a tab between a source and a target"
 
@@ -38,6 +44,7 @@ def look_at_pairs(lines: FirstLines, layout: Layout) -> list[Notice]:
             notices.append(notice_of(why, {("data", f"{side}_separator"): " "}))
         else:
             notices += padded_cells(body, side, place)
+    notices += quoted_cells(rows, source)
     notices += forms_of_accents(body, {"source": source, "target": target})
     return notices
 
