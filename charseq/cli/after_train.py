@@ -62,12 +62,13 @@ def _show_conversions(console: "Console", trained: "TrainedSeq2Seq") -> "list[Ex
     from rich.text import Text
 
     from charseq.cli.confidence import confidence
+    from charseq.inference.own_data import own_config
     from charseq.inference.trained_seq2seq import EncodedSource
     from charseq.text.characters import escape
     from charseq.text.pairs import load_pairs
     from charseq.text.symbols import TAG_SEPARATOR
 
-    corpus = load_pairs(trained.config.data, trained.vocab)
+    corpus = load_pairs(own_config(trained.config, trained.paths[0]).data, trained.vocab)
     pairs, part = corpus.valid, "validation pairs"
     if not len(pairs):
         pairs, part = corpus.train, "training pairs, which are trained on: none are held back"

@@ -107,10 +107,10 @@ def sample(
         ),
     ] = None,
     stop: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="STRING",
-            help="End in front of the first place with this string.",
+            help="End in front of the first place with this string; again for further ones.",
             rich_help_panel=TEXT,
         ),
     ] = None,
@@ -262,7 +262,7 @@ def sample(
                 top_p=top_p,
                 seed=seed,
                 count=count or 1,
-                stop=stop,
+                stop=tuple(stop or ()),
                 unknown=unknown.value,
                 precision=(precision or Precision.FP32).value,
                 as_json=as_json,

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from charseq.cli.asides import show_note
 from charseq.cli.reading import STANDARD_INPUT, read_text
 from charseq.cli.writing import harmless, print_json
 from charseq.errors import CharseqError
+from charseq.text.characters import describe, escape
 
 if TYPE_CHECKING:
     from charseq.inference.trained_lm import Precision, TrainedLanguageModel
@@ -31,7 +33,7 @@ class TextRequest:
     top_p: float | None
     seed: int | None
     count: int
-    stop: str | None
+    stop: tuple[str, ...]
     unknown: "Unknown"
     precision: "Precision"
     as_json: bool
@@ -46,7 +48,11 @@ def write_texts(trained: "TrainedLanguageModel", sources: list[str], request: Te
     file = _prime_file(sources, request)
     prime = request.prime if file is None else read_text(file, trained.config)
     first = trained.config.sample.seed if request.seed is None else request.seed
-    seeds = range(first, first + request.count)
+    seeds, known = range(first, first + request.count), set(trained.vocab.symbols)
+    for stop in request.stop:
+        strange = [one for one in stop if trained.vocab.kind == "char" and one not in known]
+        if strange:
+            show_note(f"--stop {escape(stop)}: the model never writes {describe(strange[0])}")
     texts = trained.streams(
         prime,
         seeds,

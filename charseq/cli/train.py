@@ -125,8 +125,11 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
     Raises:
         CharseqError: a folder is named that holds no run, or not in order to resume that run.
     """
-    from charseq.models.run_files import CONFIG, SWEEP
+    from charseq.models.run_files import BEST, CONFIG, NEWEST, SWEEP
 
+    kept = (BEST, *NEWEST)
+    if config.name == CONFIG and run is None and any((config.parent / n).exists() for n in kept):
+        config = config.parent  # what is meant is that run
     if resume and not config.exists() and not config.suffix:
         raise CharseqError(f"{config}: there is no such run, and no such configuration")
     if not config.is_dir():

@@ -7,7 +7,7 @@ Nothing here imports torch.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from charseq.lstm.stream import diverged
 from charseq.text.vocab import Ids, Unknown, Vocab
 
 MOST_BYTES = 4  # of a character in UTF-8
+Stop: TypeAlias = str | Sequence[str] | None
+
 PATIENCE = 0.02  # seconds: about how long a reader, and Ctrl-C, wait for the next piece
 
 
@@ -65,7 +67,7 @@ def generate_text(
     length: int,
     drawing: Drawing,
     seed: int,
-    stop: str | None = None,
+    stop: Stop = None,
     unknown: Unknown = "error",
 ) -> Iterator[str]:
     """What the model writes after ``prime``, in pieces that are ready to be shown.
@@ -77,14 +79,15 @@ def generate_text(
     Args:
         writer: of an empty text.
         length: characters to write, at most.
-        stop: the text ends in front of the first place where this is written; what could still
-            become the stop string is held back until it is clear.
+        stop: the text ends in front of the first place where this, or one of these, is written;
+            what could still become one of them is held back until it is clear.
 
     Raises:
         CharseqError: at once, not at the first piece: the prime holds a character outside the
             vocabulary, or an argument is out of range. While it writes: the model gives NaN.
     """
-    if stop == "":
+    stops = () if stop is None else (stop,) if isinstance(stop, str) else tuple(stop)
+    if "" in stops:
         raise CharseqError("stop: the stop string is empty; leave it out to never stop")
     chunks = generate(
         writer,
@@ -96,7 +99,7 @@ def generate_text(
         never=vocab.unknown_id,
     )
     pieces = _first_characters(_decode(vocab, chunks), length)
-    return pieces if stop is None else _until(stop, pieces)
+    return _until(stops, pieces) if stops else pieces
 
 
 def prompt_ids(vocab: Vocab, prime: str, unknown: Unknown = "error") -> Ids:
@@ -189,17 +192,19 @@ def _first_characters(pieces: Iterable[str], length: int) -> Iterator[str]:
             return
 
 
-def _until(stop: str, pieces: Iterable[str]) -> Iterator[str]:
-    """The text in front of the first ``stop``; its possible beginnings are held back."""
+def _until(stops: Sequence[str], pieces: Iterable[str]) -> Iterator[str]:
+    """The text in front of that stop string which is complete first, of these the longest; what may
+    be the beginning of one is held back."""
     held = ""
     for piece in pieces:
         held += piece
-        at = held.find(stop)
-        if at >= 0:
+        found = [(at + len(stop), at) for stop in stops if (at := held.find(stop)) >= 0]
+        if found:
+            _, at = min(found)
             if at > 0:
                 yield held[:at]
             return
-        keep = _beginning_of(stop, held)
+        keep = max(_beginning_of(stop, held) for stop in stops)
         if ready := held[: len(held) - keep]:
             yield ready
         held = held[len(held) - keep :]

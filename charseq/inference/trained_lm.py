@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from charseq.config.schema import LMConfig
 from charseq.config.schema.lm import TextDataConfig
 from charseq.errors import CharseqError
-from charseq.inference.decode import BatchWriter, generate_text, prompt_ids
+from charseq.inference.decode import BatchWriter, Stop, generate_text, prompt_ids
 from charseq.inference.own_data import own_config
 from charseq.inference.together import write_together
 from charseq.lstm.compiler import UnavailableError
@@ -89,7 +89,7 @@ class TrainedLanguageModel:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
-        stop: str | None = None,
+        stop: Stop = None,
         unknown: Unknown = "error",
         precision: Precision = "fp32",
     ) -> str:
@@ -126,7 +126,7 @@ class TrainedLanguageModel:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
-        stop: str | None = None,
+        stop: Stop = None,
         unknown: Unknown = "error",
         precision: Precision = "fp32",
     ) -> Iterator[str]:
@@ -153,7 +153,7 @@ class TrainedLanguageModel:
         temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
-        stop: str | None = None,
+        stop: Stop = None,
         unknown: Unknown = "error",
         precision: Precision = "fp32",
     ) -> Iterator[Iterator[str]]:

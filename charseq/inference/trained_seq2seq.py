@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,9 +140,16 @@ class TrainedSeq2Seq:
         """A source for ``convert``, which then does not look at it again.
 
         Raises:
-            CharseqError: as ``PairVocab.encode_source``.
+            CharseqError: as ``PairVocab.encode_source``, or the source is longer than those of the
+                training may be.
         """
         ids = self.vocab.encode_source(text, features, unknown=unknown, where=where)
+        most, length = self.config.data.max_source_length, len(self.vocab.source.split(text))
+        if length > most:
+            raise CharseqError(
+                f"{where}: has {length:,} symbols, and what the model was trained on at most"
+                f" {most:,} (data.max_source_length); convert it in parts"
+            )
         return EncodedSource(text, tuple(features), ids)
 
     def convert(
@@ -162,8 +169,8 @@ class TrainedSeq2Seq:
     ) -> Iterator[Conversion]:
         """Turn sources into targets, in their order, as batches are finished.
 
-        A source is a text, or a text and its tags, ``("gatto", ["N", "PL"])``; without tags it is
-        read as one that has none, also where all of the training had some.
+        A source is a text, or a text and its tags, ``("gatto", ["N", "PL"])``. Where every pair of
+        the training had tags, a source without any is to say so: ``("gatto", [])``.
 
         What is None is taken from ``config.sample``, and the arguments are those of
         ``inference.convert.convert``; with a ``temperature`` targets are drawn, by ``top_k`` and
@@ -171,13 +178,16 @@ class TrainedSeq2Seq:
         for the sources that are not encoded yet.
 
         Raises:
-            CharseqError: an argument is out of range, or a source is empty or holds a symbol that
-                the model does not know and ``unknown`` is "error".
+            CharseqError: an argument is out of range, or a source is empty, has no tags, or holds a
+                symbol that the model does not know and ``unknown`` is "error".
         """
         if temperature is None and (top_k is not None or top_p is not None):
             raise CharseqError("convert: top_k and top_p are for a draw; give a temperature too")
         if isinstance(sources, str):
             raise CharseqError("convert: takes a list of sources; put the one source into a list")
+        if unknown not in get_args(Unknown):
+            known = ", ".join(get_args(Unknown))
+            raise CharseqError(f"convert: unknown is {unknown!r}; choose one of {known}")
         defaults = self.config.sample
         width = defaults.beam if beam is None else beam
         penalty = defaults.length_penalty if length_penalty is None else length_penalty
@@ -186,12 +196,7 @@ class TrainedSeq2Seq:
         def encoded() -> Iterator[Int64s]:
             for number, source in enumerate(sources, 1):
                 if not isinstance(source, EncodedSource):
-                    text, features = (source, ()) if isinstance(source, str) else source
-                    if isinstance(features, str):
-                        raise CharseqError(
-                            f"convert: source {number}: tags are a list, such as"
-                            f" {split_tags(features)}, not the text '{escape(features)}'"
-                        )
+                    text, features = self._parts(source, number)
                     source = self.encode(text, features, unknown=unknown, where=f"source {number}")
                 waiting.append(source)
                 yield source.ids
@@ -216,6 +221,28 @@ class TrainedSeq2Seq:
             if index - done >= converting.WINDOW:  # what is given out need not be kept
                 del waiting[: index - done + 1]
                 done = index + 1
+
+    def _parts(self, source: object, number: int) -> tuple[str, Sequence[str]]:
+        """The text and the tags of what a caller of ``convert`` gives as a source."""
+        if isinstance(source, str) and not self.usual_tags:
+            return source, ()
+        if isinstance(source, str):
+            raise CharseqError(
+                f"convert: source {number} has no tags, and all pairs of the training had some;"
+                f" give the two together, as in {(source, list(self.usual_tags or ()))}"
+            )
+        match source:
+            case (str() as text, str() as features):
+                raise CharseqError(
+                    f"convert: source {number}: tags are a list, such as {split_tags(features)},"
+                    f" not the text '{escape(features)}'"
+                )
+            case (str() as text, list() | tuple() as tags) if all(isinstance(t, str) for t in tags):
+                return text, tags
+        raise CharseqError(
+            f"convert: source {number} is a {type(source).__name__}; it has to be a text, or a text"
+            ' and a list of its tags, as in ("gatto", ["N", "PL"])'
+        )
 
     def split_pairs(self, split: Part, *, seen: MutableMapping[str, int] | None = None) -> Pairs:
         """A part of the pairs that the run folder names, see ``own_data.py``: what every model was

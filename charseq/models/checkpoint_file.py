@@ -180,6 +180,9 @@ def _opened(path: Path, name: str) -> Iterator[Any]:
 
 def _similar(path: Path) -> str:
     """What may have been meant by a path where nothing is: one like it, or any run beside it."""
+    in_runs = Path("runs") / path
+    if not path.is_absolute() and in_runs.exists():
+        return f" (did you mean '{escape(str(in_runs))}'?)"
     if not path.parent.exists():
         above = [one.name for one in path.parent.parent.glob("*") if one.is_dir()]
         near = get_close_matches(path.parent.name, above, 1)

@@ -89,6 +89,18 @@ def test_options_go_before_the_settings_of_the_run(checkpoint: str) -> None:
     assert run(checkpoint, "--prime", "a", *options, "--seed", "1", "--stop", "b") == "a" + expected
 
 
+def test_a_text_ends_at_the_first_of_several_strings(checkpoint: str) -> None:
+    whole = run(checkpoint, "--prime", "a", "--length", "200", "--seed", "1")[1:]
+    stops = whole[60:63], whole[40:42], whole[90:91] * 30
+    options = [part for stop in stops for part in ("--stop", stop)]
+    written = run(checkpoint, "--prime", "a", "--length", "200", "--seed", "1", *options)
+    assert written == "a" + whole[: min(whole.find(stop) for stop in stops[:2])]
+    result = CliRunner().invoke(app, [checkpoint, "--prime", "a", "--stop", "aé"])
+    assert result.stderr == (
+        "note: --stop aé: the model never writes 'é' (U+00E9 LATIN SMALL LETTER E WITH ACUTE)\n"
+    )
+
+
 def test_the_prime_comes_from_a_file_or_a_pipe(checkpoint: str, tmp_path: Path) -> None:
     file = tmp_path / "prime.txt"
     file.write_bytes(b"\xef\xbb\xbfab\r\ncd")  # with a byte-order mark; line ends made LF
@@ -167,7 +179,7 @@ def test_two_primes_and_stray_arguments_are_refused(checkpoint: str, tmp_path: P
     assert "more than one prime" in refused(checkpoint, "-", "-")
     assert "holds no checkpoint" in refused(str(tmp_path))
     assert "top_p: must be above 0 and at most 1, not 2.0" in refused(checkpoint, "--top-p", "2")
-    assert "the stop string is empty" in refused(checkpoint, "--stop", "")
+    assert "the stop string is empty" in refused(checkpoint, "--stop", "x", "--stop", "")
 
 
 def test_options_for_pairs_are_refused(checkpoint: str) -> None:
