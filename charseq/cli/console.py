@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Stopped,
     )
 
+PURPOSE = {"valid": "to validate", "test": "to test"}
 NEW_SHOWN = 40  # symbols that a fine-tuning adds, at the most
 
 
@@ -47,10 +48,9 @@ def plain_table(between: int = 2) -> Table:
 
 def trained_too(count: int, part: str) -> str:
     """What to know of a part of the pairs, of whose sources so many are in training too."""
-    what = {"valid": "to validate", "test": "to test"}[part]
     return (
-        f"{count:,} of the sources {what} are trained on too: what is measured on them says little"
-        " of new ones"
+        f"{count:,} of the sources {PURPOSE[part]} are trained on too: what is measured on them"
+        " says little of new ones"
     )
 
 
@@ -147,6 +147,12 @@ class TrainingDisplay:
         for part, count in event.seen.items():
             if count:
                 self._print(trained_too(count, part), style="yellow")
+        for part in event.same_texts:
+            self._print(
+                f"the text {PURPOSE[part]} is the one to train on: what is measured on it says"
+                " nothing of others",
+                style="yellow",
+            )
         if event.skipped:
             self._print(f"left out of the data: {counted(event.skipped)}", style="yellow")
         if event.taken:

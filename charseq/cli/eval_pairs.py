@@ -18,6 +18,7 @@ from charseq.text.symbols import TAG_SEPARATOR
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from charseq.config.schema.seq2seq import PairDataConfig
     from charseq.inference.calibration import Calibration
     from charseq.inference.metrics import PairScore
     from charseq.inference.pairs import By, Judged
@@ -135,9 +136,23 @@ def _pairs(trained: "TrainedSeq2Seq", request: PairRequest) -> tuple["Pairs", di
             f"{request.data}: the model was trained on this file; it may do worse on other pairs",
             "warning",
         )
+    if header := _unread_header(trained.config.data, request.data):
+        show_note(f"{request.data}:1: looks like a header, and is read as a pair: {header}")
     if skipped:
         show_note(f"left out of {request.data}: {counted(skipped)}")
     return pairs, skipped
+
+
+def _unread_header(data: "PairDataConfig", file: str) -> str | None:
+    """A first line that names columns, where the training counted them."""
+    from charseq.text.datasets import source_path
+    from charseq.text.look.columns import find_layout
+    from charseq.text.look.first_lines import first_lines
+
+    if any(isinstance(column, str) for column in (data.source_column, data.target_column)):
+        return None
+    header = find_layout(first_lines(source_path(file))).header
+    return escape(", ".join(header)) or None
 
 
 def _judge(

@@ -12,6 +12,8 @@ from charseq.cli.eval_calibration import CalibrationRequest, draw_calibration, s
 from charseq.cli.reading import STANDARD_INPUT, read_text
 from charseq.cli.writing import print_json
 from charseq.errors import CharseqError
+from charseq.text.characters import escape
+from charseq.text.wording import number_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -142,19 +144,29 @@ def check_text(request: TextRequest) -> None:
 def _encode(trained: "TrainedLanguageModel", source: str, policy: "Unknown") -> "Ids":
     """The ids of a file, a memory map, or of standard input."""
     from charseq.text.encode import encode_file
-    from charseq.text.read import expand
+    from charseq.text.read import expand, read_chunks
 
     settings = trained.config.data
     if source == STANDARD_INPUT:
         text = read_text(source, trained.config)
-        return trained.vocab.encode(text, unknown=policy, where="standard input")
-    return encode_file(
-        expand(source),
-        trained.vocab,
-        errors=settings.errors,
-        newlines=settings.newlines,
-        unknown=policy,
-    )
+        ids = trained.vocab.encode(text, unknown=policy, where="standard input")
+        _tell_left_out(trained, "standard input", len(text), ids)
+        return ids
+    path, errors, newlines = expand(source), settings.errors, settings.newlines
+    ids = encode_file(path, trained.vocab, errors=errors, newlines=newlines, unknown=policy)
+    if policy == "skip":
+        chunks = read_chunks(path, errors=errors, newlines=newlines)
+        _tell_left_out(trained, source, sum(map(len, chunks)), ids)
+    return ids
+
+
+def _tell_left_out(
+    trained: "TrainedLanguageModel", source: str, characters: int, ids: "Ids"
+) -> None:
+    """What ``--unknown skip`` has left out of a text."""
+    if trained.vocab.kind == "char" and (left := characters - len(ids)):
+        unknown = number_of(left, "character")
+        show_note(f"left out of {escape(source)}: {unknown} that the model does not know")
 
 
 def _by_character(
@@ -212,8 +224,6 @@ def _show_score(
 def _show_costs(console: "Console", costs: list[tuple[str, float | None]]) -> None:
     """In color on a terminal that has it; else a line for each character, then an empty one."""
     from rich.text import Text
-
-    from charseq.text.characters import escape
 
     if not console.is_terminal or console.color_system is None or console.no_color:
         for character, nats in costs:

@@ -64,7 +64,9 @@ class LSTM(nn.Module):
     Parameters of layer k (with ``_reverse`` appended for the backward direction):
     ``weight_ih_lk (4H, I)``, ``weight_hh_lk (4H, H)``, ``bias_ih_lk (4H)``, gate order i, f, g, o.
     ``nn.LSTM`` has a second bias, ``bias_hh_lk``, which only ever stands beside the first:
-    ``load_state_dict`` adds the two.
+    ``load_state_dict`` adds the two, and ``as_torch`` makes an ``nn.LSTM`` of these weights.
+    ``batch_first``, ``proj_size`` and ``bias=False`` are not there; time comes first, and padded
+    sequences come with their ``lengths`` instead of packed.
 
     ``backend``: "fused" (compiled, on a CPU), "manual" (hand-derived backward, in torch),
     "reference" (autograd of the plain equations), "torch" (the kernel of ``nn.LSTM``) or "auto": on
@@ -267,6 +269,27 @@ class LSTM(nn.Module):
         """The cell of a layer: one time step over the very same parameters."""
         weights = self._weights(layer, "_reverse" if reverse else "")
         return LSTMCell.sharing(*weights, update=1.0 - self.zoneout)
+
+    def as_torch(self) -> nn.LSTM:
+        """``torch.nn.LSTM`` with copies of these weights, on their device; its second bias is zero.
+
+        What stands around them here, as weight drop, has no place there, but for ``dropout``.
+        """
+        like = self._weights(0, "")[1]
+        made = nn.LSTM(
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            dropout=self.dropout if self.num_layers > 1 else 0.0,
+            bidirectional=self.bidirectional,
+            device=like.device,
+            dtype=like.dtype,
+        )
+        weights = self.state_dict()
+        biases = [name for name in weights if name.startswith("bias_ih")]
+        second = {name.replace("_ih", "_hh"): torch.zeros_like(weights[name]) for name in biases}
+        made.load_state_dict(weights | second)
+        return made.train(self.training)
 
     def zero_state(self, batch_size: int) -> State:
         """h_0 and c_0 of zeros, (num_layers * directions, B, H)."""

@@ -31,6 +31,7 @@ class Corpus:
         fingerprint: sha256, in hex, of all that decides the ids and the parts: the texts' bytes,
             the vocabulary, how they are read, where they are cut.
         source: ``data.text`` as the configuration names it.
+        same: of ``valid`` and ``test`` the parts whose text of their own is ``data.text`` again.
     """
 
     vocab: Vocab
@@ -39,6 +40,7 @@ class Corpus:
     test: Ids
     fingerprint: str
     source: str
+    same: tuple[str, ...] = ()
     unit: ClassVar[str] = "characters"  # of which the parts have so many
 
 
@@ -92,6 +94,11 @@ def load_corpus(
         test=ids[text][second:] if test_text is None else ids[test_text],
         fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
         source=data.text,
+        same=tuple(
+            part
+            for part, path in (("valid", valid_text), ("test", test_text))
+            if path is not None and digests[path] == digests[text]
+        ),
     )
 
 

@@ -38,6 +38,7 @@ class Started:
     step: int
     total_steps: int | None  # None: the clock decides
     seen: Mapping[str, int] = field(default_factory=dict)  # of valid and test: sources trained on
+    same_texts: Sequence[str] = ()  # of valid and test: those that are the text trained on
     spliced_pairs: int = 0  # made from those to train on
     spliced_pairs_asked: int = 0  # train.spliced_pairs: there may be fewer
     skipped: Mapping[str, int] = field(default_factory=dict)  # lines left out, by reason

@@ -23,7 +23,7 @@ from charseq.models.build import Data, decided, load_data, make_batches
 from charseq.models.checkpoint import Checkpoint
 from charseq.models.checkpoint_file import AnyVocab
 from charseq.models.init_from import Origin, read_origin
-from charseq.text.corpus import Streams
+from charseq.text.corpus import Corpus, Streams
 from charseq.text.pair_batches import PairBatches
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import PairCorpus
@@ -147,6 +147,7 @@ class _Training:
             step=self.progress.step,
             total_steps=self.limits.total_steps,
             seen=data.seen if isinstance(data, PairCorpus) else {},
+            same_texts=data.same if isinstance(data, Corpus) else (),
             skipped=data.skipped if isinstance(data, PairCorpus) else {},
             spliced_pairs=_count_spliced(self.batches, data),
             spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,

@@ -112,6 +112,18 @@ def test_characters_left_out_cost_nothing(run_folder: str) -> None:
     assert [costs[character] for character in "cat"] == pytest.approx(nats[-3:])
 
 
+def test_how_many_characters_were_left_out_is_told(run_folder: str, tmp_path: Path) -> None:
+    text = tmp_path / "strange.txt"
+    text.write_text("the µcat sat on ößthe mat\n")
+    for arguments, given, name in ((["--data", str(text)], None, text), (["-"], text, "standard")):
+        command = [run_folder, *arguments, "--unknown", "skip"]
+        result = CliRunner().invoke(app, command, input=given and given.read_text())
+        assert result.stderr.startswith(f"note: left out of {name}")
+        assert result.stderr.endswith(": 3 characters that the model does not know\n")
+    text.write_text("the cat\n")
+    assert run(run_folder, "--data", str(text), "--unknown", "skip")  # nothing on standard error
+
+
 def test_a_character_of_several_bytes_costs_what_they_cost(tmp_path: Path) -> None:
     folder = make_checkpoint(tmp_path, "byte")
     nats = load_text(folder).surprisal("é→a")

@@ -322,3 +322,12 @@ def test_columns_in_another_order_are_suspected(half: str, tmp_path: Path) -> No
     ]
     assert said[0].startswith("warning: 2 of 3 sources hold symbols or tags that training lacked")
     assert "training lacked" not in said[1]
+
+
+def test_a_header_in_a_file_that_has_none_by_the_run_is_told(half: str, tmp_path: Path) -> None:
+    headed = tmp_path / "headed.tsv"
+    headed.write_text("source\ttarget\nab\tba\n")
+    told = "headed.tsv:1: looks like a header, and is read as a pair: source, target"
+    assert told in CliRunner().invoke(app, [half, "--data", str(headed)]).stderr
+    headed.write_text("ab\tba\n")
+    assert told not in CliRunner().invoke(app, [half, "--data", str(headed)]).stderr

@@ -255,3 +255,27 @@ def test_what_auto_comes_to_and_what_a_resumed_training_changes_are_shown() -> N
     assert "\nmodel.copy auto: as the model that it begins with, which copies\n" in begun
     begun = charseq("pairs.yaml", "--run", "on-few", "--set", "train.init_from=few").stdout
     assert "\nmodel.copy auto: as the model that it begins with, which does not copy\n" in begun
+
+
+def test_a_text_to_validate_that_is_the_one_to_train_on_is_told() -> None:
+    Path("texts/copy.txt").write_bytes(Path("texts/cat.txt").read_bytes())
+    told = "the text to validate is the one to train on: what is measured on it says nothing"
+    for name, same in (("texts/cat.txt", True), ("texts/copy.txt", True), ("other.txt", False)):
+        Path("other.txt").write_text("the cat sat on a mat. " * 20)
+        settings = ("--set", f"data.valid_text={name}", "--set", "train.max_steps=1")
+        shown = charseq("configs/cat.yaml", *settings, "--run", f"runs/{Path(name).stem}-2").stdout
+        assert (told in shown) is same
+
+
+def test_the_configuration_in_a_run_folder_stands_for_the_run() -> None:
+    charseq("configs/cat.yaml", "--set", "train.max_steps=3")
+    assert "is the folder of a run: `charseq train runs/cat --resume`" in refusal(
+        "runs/cat/config.yaml"
+    )
+    shown = charseq("runs/cat/config.yaml", "--resume", "--set", "train.max_steps=5").stdout
+    assert "resumed after step 3" in shown
+    assert not Path("runs/config").exists()
+    again = charseq(
+        "runs/cat/config.yaml", "--run", "runs/anew", "--set", "train.max_steps=1"
+    ).stdout
+    assert "resumed" not in again

@@ -10,6 +10,7 @@ from charseq.config import config_from_json, dump_config
 from charseq.config.schema import Seq2SeqConfig
 from charseq.errors import CharseqError
 from charseq.inference.load import load_seq2seq
+from charseq.inference.trained_seq2seq import Source
 from charseq.models.build import build_model
 from charseq.models.checkpoint import Checkpoint, write_checkpoint
 from charseq.models.checkpoint_file import WEIGHTS
@@ -189,3 +190,25 @@ def test_tags_and_ensembles_are_not_taken_for_what_they_look_like(pairs: Path) -
         list(load_seq2seq(run).convert([("ab", "N;PL")]))
     with pytest.raises(CharseqError, match="one after the other"):
         load_seq2seq([run, run])  # type: ignore[arg-type]
+
+
+def test_sources_that_no_training_had_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tagged.tsv"
+    path.write_text("".join(f"{line}\tN;PL\n" for line in LINES))
+    trained = load_seq2seq(make_run(path, "run", features_column=3, max_source_length=5))
+    good: list[Source] = [("ab", ["N", "PL"]), ("ab", []), trained.encode("ab")]
+    assert len(list(trained.convert(good))) == 3
+    for source, why in (
+        (
+            "ab",
+            r"source 1 has no tags, .* give the two together, as in \('ab', \['N', 'PL'\]\)",
+        ),
+        (5, "source 1 is a int; it has to be a text, or a text and a list of its tags"),
+        (("ab", None), "source 1 is a tuple; it has"),
+        (("ab", ["N"], 1), "source 1 is a tuple; it has"),
+        (("ababab", ["N"]), r"source 1: has 6 symbols, .* at most 5 \(data\.max_source_length\)"),
+    ):
+        with pytest.raises(CharseqError, match=why):
+            list(trained.convert([source]))  # type: ignore[list-item]
+    with pytest.raises(CharseqError, match="unknown is 'foo'; choose one of error, skip, replace"):
+        list(trained.convert([("ab", [])], unknown="foo"))  # type: ignore[arg-type]

@@ -35,6 +35,25 @@ def library_twin(ours: LSTM, **kwargs: Any) -> torch.nn.LSTM:
     return twin
 
 
+@given(shape=st.tuples(st.integers(1, 3), st.booleans()))
+@settings(max_examples=6, deadline=None)
+def test_an_lstm_of_torch_is_made_of_the_weights_and_back(shape: tuple[int, bool]) -> None:
+    layers, bidirectional = shape
+    lstm = make("manual", bidirectional, layers).eval()
+    x, state = inputs(lstm, 4, 3)
+    made = lstm.as_torch()
+    assert not made.training
+    torch.testing.assert_close(made(x, state)[0], lstm(x, state)[0])
+    back = make("manual", bidirectional, layers)
+    with torch.no_grad():
+        for parameter in back.parameters():
+            parameter.zero_()
+    back.load_state_dict(made.state_dict())
+    for name, parameter in lstm.named_parameters():
+        assert torch.equal(back.get_parameter(name), parameter)
+        assert made.get_parameter(name).data_ptr() != parameter.data_ptr()
+
+
 def run_library(twin: torch.nn.LSTM, x: Tensor, state: Any, lengths: Tensor | None) -> Run:
     if lengths is None:
         output, (h, c) = twin(x, state)
