@@ -5,26 +5,21 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from charseq.errors import CharseqError
-from charseq.inference.convert import TYPICAL_LENGTH, batches, convert
-from charseq.inference.ensemble import mean_log_probabilities, reading_all
+from charseq.inference.convert import convert
+from charseq.inference.likelihood import cross_entropy
 from charseq.inference.metrics import PairScore, edits
 from charseq.inference.trace import Hypothesis
-from charseq.models.monotonic import MonotonicDecoder
 from charseq.models.seq2seq import Seq2Seq
 from charseq.progress import Progress
-from charseq.text.pair_batches import collate
-from charseq.text.pair_vocab import END, PairVocab
+from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import Example, Pairs
 from charseq.text.ranges import round_width
 from charseq.text.symbols import TAG_SEPARATOR
 
 By: TypeAlias = Literal["length", "tag", "bundle"]
 
-CHUNK_FLOATS = 1 << 22  # log-probabilities of a forward pass, about, whatever the targets' lengths
 LIMIT_SEED = 20_180_423  # of the permutation that ``limit`` takes the first examples of
 MOST_GROUPS = 12  # of a breakdown by length
 
@@ -110,7 +105,7 @@ def evaluate_pairs(
         if progress is not None:
             progress(number + 1, len(chosen))
     rows = np.flatnonzero(np.isin(pairs.example_of, chosen))
-    nats, symbols = _cross_entropy(models, pairs, rows, batch_size, between)
+    nats, symbols = cross_entropy(models, pairs, rows, batch_size, between)
     accuracy, ser = _rates(judged)
     return PairScore(nats / symbols, symbols, accuracy, ser, len(judged)), judged
 
@@ -175,38 +170,3 @@ def _chosen(count: int, limit: int | None) -> list[int]:
         return list(range(count))
     permutation = np.random.default_rng(LIMIT_SEED).permutation(count)
     return [int(i) for i in np.sort(permutation[:limit])]
-
-
-def _cross_entropy(
-    models: Sequence[Seq2Seq],
-    pairs: Pairs,
-    rows: NDArray[np.int64],
-    batch_size: int,
-    between: Callable[[], object],
-) -> tuple[float, int]:
-    """The sum over all target symbols of so many rows, in nats, and how many symbols."""
-    device = models[0].device
-    # The longer side decides how much a row costs.
-    lengths = np.maximum(pairs.source.lengths[rows], pairs.target.lengths[rows])
-    symbols_known = models[0].vocab_size
-    most = max(1, min(batch_size, CHUNK_FLOATS // (TYPICAL_LENGTH * symbols_known)))
-    if any(isinstance(model.decoder, MonotonicDecoder) for model in models):
-        # Each step has a row for every place: probabilities of symbols, and of moves. Lengths are
-        # stretched so that as many rows stand side by side as have room in CHUNK_FLOATS.
-        most, floats = batch_size, lengths**2 * (symbols_known + lengths)
-        lengths = TYPICAL_LENGTH * most * floats // CHUNK_FLOATS + 1
-    nats, symbols = 0.0, 0
-    with reading_all(models):
-        for places in batches(lengths, most):
-            between()
-            batch = collate(pairs, rows[places])
-            source, source_lengths, inputs, targets = (
-                torch.from_numpy(ids).to(device)
-                for ids in (batch.source, batch.source_lengths, batch.inputs, batch.targets)
-            )
-            logits = [model(source, source_lengths, inputs) for model in models]
-            right = targets.clamp(min=END)[:, :, None]  # padding is below, and any id will do there
-            log_p = mean_log_probabilities(logits).gather(2, right)[:, :, 0]
-            nats -= log_p[targets >= END].sum().item()
-            symbols += int(batch.target_lengths.sum())
-    return nats, symbols

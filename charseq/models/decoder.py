@@ -25,6 +25,7 @@ from charseq.models.decoder_state import DecoderState, by_row, by_source
 from charseq.models.embedding import embed, make_embedding
 from charseq.models.input_feeding import fed_step, split_feed
 from charseq.models.pointer import Pointer
+from charseq.text.ragged import Int64s
 
 
 class _Seen(NamedTuple):
@@ -73,6 +74,16 @@ class Decoder(nn.Module):
         self.pointer = Pointer(hidden_size, self.input_size) if copy else None
         self.output = nn.Linear(hidden_size, target_size)
         nn.init.zeros_(self.output.bias)
+
+    def floats(self, places: Int64s, steps: Int64s) -> Int64s:
+        """About how many numbers ``forward`` makes at once of a source with so many places and a
+        target of so many steps, (N,) each: of what is largest."""
+        made = steps * self.output.out_features
+        if self.attention is None:
+            return made
+        # additive attention has a sum of H units for each place at each step
+        units = self.output.in_features if self.attention.score == "additive" else 1
+        return made + steps * places * units
 
     def forward(self, inputs: Tensor, memory: Memory | None, state: State) -> Tensor:
         """Teacher forcing: logits (T, B, V) of what follows each of ``inputs`` (T, B).

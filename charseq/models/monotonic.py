@@ -34,6 +34,7 @@ from charseq.models.attention import Memory
 from charseq.models.decoder_state import DecoderState, by_row, by_source
 from charseq.models.embedding import embed, make_embedding
 from charseq.models.pointer import Pointer
+from charseq.text.ragged import Int64s
 
 FARTHEST = 4
 
@@ -63,6 +64,11 @@ class MonotonicDecoder(nn.Module):
         self.distance = nn.Linear(hidden_size, FARTHEST + 1)
         nn.init.zeros_(self.distance.bias)
         self.pointer = Pointer(hidden_size, self.input_size) if copy else None
+
+    def floats(self, places: Int64s, steps: Int64s) -> Int64s:
+        """As ``Decoder.floats``: each step has probabilities of symbols, and of moves, for every
+        place."""
+        return steps * places * (self.output.out_features + places)
 
     def forward(self, inputs: Tensor, memory: Memory | None, state: State) -> Tensor:
         """Teacher forcing, as ``Decoder.forward``: log P (T, B, V)."""
