@@ -14,33 +14,25 @@ import torch
 
 from charseq.config.difference import changes
 from charseq.config.schema import Config, LMConfig, Seq2SeqConfig
-from charseq.config.schema.shared import TrainConfig
 from charseq.errors import CharseqError, NotFiniteError
 from charseq.inference.validate import validate
-from charseq.lstm import kernel
 from charseq.lstm.device import resolve_device
 from charseq.models.build import Data, decided, load_data, make_batches
 from charseq.models.checkpoint import Checkpoint
-from charseq.models.checkpoint_file import AnyVocab
-from charseq.models.init_from import Origin, read_origin
-from charseq.text.corpus import Corpus, Streams
-from charseq.text.pair_batches import PairBatches
-from charseq.text.pair_vocab import PairVocab
-from charseq.text.pairs import PairCorpus
+from charseq.models.init_from import Origin
 from charseq.training.best import keep_if_best
 from charseq.training.diagnose import diverged, divergence, went_wrong
 from charseq.training.events import (
-    AutoCopy,
     Evaluated,
     Event,
     Saved,
     SaveFailed,
     Spike,
-    Started,
     Step,
     Stopped,
 )
 from charseq.training.limits import Limits, total_steps
+from charseq.training.opening import begin_from, check_validation, told_at_start
 from charseq.training.optim import learning_rate
 from charseq.training.precision import resolve_precision, use_precision
 from charseq.training.rollback import learning_rate_factor, roll_back
@@ -79,7 +71,7 @@ def train(
         )
     target = resolve_device(device)
     # Before the folder is made: a wrong path leaves nothing.
-    origin, known = _begin_from(config, Path(run), resume=resume)
+    origin, known = begin_from(config, Path(run), resume=resume)
     data = load_data(config, known=known)
     with open_run(Path(run), resume=resume) as folder:
         training = _Training(config, data, folder, target, origin, should_stop, resume=resume)
@@ -114,7 +106,7 @@ class _Training:
         self.folder = folder
         self.should_stop = should_stop
         self.data = data
-        _check_validation(config.train, data)
+        check_validation(config.train, data)
 
         self.state = TrainingState(config, data.vocab, data.fingerprint, device, origin)
         if checkpoint:
@@ -133,29 +125,16 @@ class _Training:
         goes_on = checkpoint if not changes_nothing else None
         folder.start(None if changes_nothing else asked, progress)
         self.began = time.perf_counter() - self.progress.seconds
-        self.started = Started(
+        self.started = told_at_start(
+            self.state,
+            data,
+            self.batches,
+            asked=asked,
             run=folder.path,
-            device=str(device),
-            backend=self.model.backend,
             precision=precision,
-            parameters=sum(p.numel() for p in self.model.parameters()),
-            vocab_size=self.model.vocab_size,
-            train_size=len(data.train),
-            valid_size=len(data.valid),
-            unit=data.unit,
-            steps_per_epoch=self.batches.steps_per_epoch,
-            step=self.progress.step,
             total_steps=self.limits.total_steps,
-            seen=data.seen if isinstance(data, PairCorpus) else {},
-            same_texts=data.same if isinstance(data, Corpus) else (),
-            skipped=data.skipped if isinstance(data, PairCorpus) else {},
-            spliced_pairs=_count_spliced(self.batches, data),
-            spliced_pairs_asked=config.train.spliced_pairs if config.task == "seq2seq" else 0,
-            auto_copy=_auto_copy(asked, config, data.vocab),
-            taken=self.state.taken,
             changed=tuple(changes(goes_on.config, config).values()) if goes_on else (),
             notice=notice,
-            hint=_hint(config.model.backend, self.model.backend),
         )
 
     def _changes_nothing(self, checkpoint: Checkpoint) -> bool:
@@ -336,56 +315,4 @@ class _Training:
         step = self.progress.step
         return NotFiniteError(
             went_wrong(self.state, self.batches.batch(max(0, step - 1)), step, symptom)
-        )
-
-
-def _begin_from(
-    config: Config, run: Path, *, resume: bool
-) -> tuple[Origin | None, AnyVocab | None]:
-    """The model that a fine-tuning begins with, and the symbols that its vocabulary grows from.
-
-    A run that has begun holds both: what it began with is not looked at again.
-    """
-    name = config.train.init_from
-    if name is None:
-        return None, None
-    begun, _ = RunFolder(run).look() if resume else (None, None)
-    if begun:
-        return None, begun.vocab
-    origin = read_origin(name, config)
-    return origin, origin.vocab
-
-
-def _auto_copy(asked: Config, decided: Config, vocab: AnyVocab) -> AutoCopy | None:
-    if isinstance(asked, LMConfig) or asked.model.copy != "auto" or asked.model.attention == "none":
-        return None
-    assert not isinstance(decided, LMConfig)  # noqa: S101
-    assert isinstance(vocab, PairVocab)  # noqa: S101
-    copies, inherited = decided.model.copy is True, decided.train.init_from is not None
-    return AutoCopy(copies, vocab.shared, len(vocab.target), inherited)
-
-
-def _count_spliced(batches: Streams | PairBatches, data: Data) -> int:
-    return len(batches.pairs) - len(data.train) if isinstance(batches, PairBatches) else 0
-
-
-def _hint(wanted: str, backend: str) -> str | None:
-    """Where the best backend of a CPU is missing: why, and how it can be had."""
-    if wanted != "auto" or backend != "manual" or not kernel.why_not():
-        return None
-    return f"backend manual is used; fused, which is faster, is missing: {kernel.why_not()}"
-
-
-def _check_validation(settings: TrainConfig, data: Data) -> None:
-    """What needs validation is refused where there is nothing to validate on."""
-    if len(data.valid) == 0:
-        for name, needs in (
-            ("train.patience", settings.patience is not None),
-            ("train.schedule plateau", settings.schedule == "plateau"),
-        ):
-            if needs:
-                raise CharseqError(f"{name} needs validation data: raise data.split's second share")
-    elif data.unit == "characters" and len(data.valid) < 2:
-        raise CharseqError(
-            "the validation text has one character; give it more, or none, of the text"
         )
