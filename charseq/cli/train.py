@@ -131,7 +131,9 @@ def _of_run(config: Path, run: Path | None, *, resume: bool) -> tuple[Path, Path
     if config.name == CONFIG and run is None and any((config.parent / n).exists() for n in kept):
         config = config.parent  # what is meant is that run
     if resume and not config.exists() and not config.suffix:
-        raise CharseqError(f"{config}: there is no such run, and no such configuration")
+        there = Path("runs") / config
+        meant = f" (did you mean '{there}'?)" if not config.is_absolute() and there.exists() else ""
+        raise CharseqError(f"{config}: there is no such run, and no such configuration{meant}")
     if not config.is_dir():
         return run or Path("runs") / config.stem, config
     settings = config / CONFIG

@@ -199,6 +199,8 @@ def _check(
         known = any(tuple(axis.key.split(".")) in settings(task) for task in TASKS)
         for value in _ends(axis) if known else _ends(axis)[:1]:
             problems |= _alone(path, overrides, f"{axis.key}={value}", others)
+    if draws is not None and not axes:
+        problems["--random: there is nothing to draw; give values or ranges with --over"] = None
     if not axes:
         load_config(path, overrides)
     if problems:

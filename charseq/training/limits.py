@@ -77,8 +77,8 @@ class Limits:
         return seconds >= 60 * minutes + max(LEAST_GRACE, GRACE * 60 * minutes)
 
     def share_done(self, progress: Progress) -> float:
-        """Of what comes behind the warm-up, 0 to 1: by the step; and by the clock where it ends
-        the training, whichever is further on.
+        """Of what comes behind the warm-up: by the step; and by the clock where it ends the
+        training, whichever is further on. Negative before it by the step, above 1 behind the end.
         """
         settings, done = self.settings, 0.0
         if self.total_steps is not None:

@@ -54,7 +54,7 @@ def train(
     """Train a model and yield what happens; the results are in the folder ``run``.
 
     ``resume`` goes on with what the folder holds, or starts where it holds nothing. ``should_stop``
-    is asked after every step, and between the batches of an evaluation, which is given up then and
+    is asked before every step, and between the batches of an evaluation, which is given up then and
     made when the run goes on; once it says True the run is saved and ends. torch's global random
     generators are seeded, and belong to the training until it ends; malloc keeps what it frees from
     then on (``speed.py``).

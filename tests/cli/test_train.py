@@ -275,6 +275,7 @@ def test_the_configuration_in_a_run_folder_stands_for_the_run() -> None:
     shown = charseq("runs/cat/config.yaml", "--resume", "--set", "train.max_steps=5").stdout
     assert "resumed after step 3" in shown
     assert not Path("runs/config").exists()
+    assert "no such configuration (did you mean 'runs/cat'?)" in refusal("cat", "--resume")
     again = charseq(
         "runs/cat/config.yaml", "--run", "runs/anew", "--set", "train.max_steps=1"
     ).stdout

@@ -169,6 +169,11 @@ def test_a_setting_twice_and_seeds_in_two_ways_are_refused(config: Path) -> None
     assert "--seeds" in refusal(config, "train.seed=1,2", seeds=2)[0]
 
 
+def test_draws_of_nothing_are_refused(config: Path) -> None:
+    with pytest.raises(ConfigError, match="--random: there is nothing to draw; give values or ran"):
+        plan(config, (), (), draws=2)
+
+
 def test_what_runs_share_leaves_out_what_is_tried(config: Path) -> None:
     over = [f"{RATE}=1e-3,3e-3"]
     shared = base_settings(plan(config, (), over, seeds=2), over)

@@ -1,5 +1,6 @@
 """What few pairs are trained with."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,17 @@ ROOT = Path(__file__).parent.parent.parent
 )
 def test_few_pairs_are_trained_on_as_so_few_have_been(pairs: int, config: str | None) -> None:
     cells = [["lemma", "form"], *([str(number), f"{number}ed"] for number in range(pairs)), [""]]
-    seen = [notice.seen for notice in noticed_of_size(cells)]
-    assert len(seen) == (config is not None)
-    assert all(line.startswith(f"{pairs:,} pairs, ") and str(config) in line for line in seen)
-    assert noticed_of_size(cells, whole=False) == []  # there are more of them
+    (notice,) = noticed_of_size(cells)
+    if config is None:
+        assert notice.seen.startswith("12,000 pairs or more: ")
+        assert notice.settings == {}
+    else:
+        assert notice.seen.startswith(f"{pairs:,} pairs, ")
+        assert config in notice.seen
+    (more,) = noticed_of_size(cells, whole=False)  # there are others
+    assert more.settings == {}
+    for name in re.findall(r"configs/\w+\.yaml", more.seen):
+        assert (ROOT / name).exists()
 
 
 def test_of_few_pairs_more_are_held_back_to_validate() -> None:

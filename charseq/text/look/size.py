@@ -11,6 +11,10 @@ from charseq.text.look.first_lines import FirstLines, Row
 from charseq.text.look.notices import Notice, few, notice_of, said
 from charseq.text.wording import number_of
 
+MANY = (
+    f"{PAIRS[-1].below:,} pairs or more: `model` and `train` are as by default; configs/dates.yaml"
+    " has what suits one rule, configs/g2p_cmudict.yaml what suits a hundred thousand words"
+)
 OTHER_ORDER = "; where a target does not follow the order of its source, set "
 FEWEST_ORDERED = 100  # pairs of characters whose order says something
 KEPT = 0.9  # share of them that is in order where targets follow their sources
@@ -22,11 +26,13 @@ MORE_HELD_BACK = "0.8/0.1/0.1"
 def look_at_size(lines: FirstLines, layout: Layout) -> Iterator[Notice]:
     """The recipe for so few pairs; where targets have another order, attention that may go back.
 
-    Nothing of a file that has further lines.
+    For more than few nothing is set, as what suits them depends on what they are.
     """
     pairs = layout.pairs
     recipe = recipe_for(PAIRS, len(pairs)) if lines.whole else None
     if recipe is None:
+        if pairs:
+            yield Notice(MANY, {})
         return
     kept = _kept_order(pairs, layout.source, layout.target)
     why = few(len(pairs), "pair", recipe)
