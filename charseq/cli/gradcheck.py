@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from charseq.lstm.gradcheck import Report, Row
 
+NARROW = 76  # columns of a screen that has not room for the whole table
+
 
 # The names are repeated here because charseq.lstm imports torch, and --help must not; a test
 # compares them.
@@ -168,10 +170,12 @@ def _show(console: "Console", report: "Report") -> None:
 
     exact = all(row.numeric_error is not None for row in report.rows)
     against = "vs autograd" if exact else "error" if report.backend == "yours" else "vs float64"
+    sizes = console.width >= NARROW  # the least missed of the columns
     table = plain_table()
     table.add_column("parameter", no_wrap=True)
     table.add_column("gate", no_wrap=True)
-    table.add_column("|gradient|", justify="right", no_wrap=True)
+    if sizes:
+        table.add_column("|gradient|", justify="right", no_wrap=True)
     table.add_column(against, justify="right", no_wrap=True)
     table.add_column("vs differences" if exact else "allowed", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -180,7 +184,7 @@ def _show(console: "Console", report: "Report") -> None:
         table.add_row(
             row.parameter,
             row.gate or "",
-            f"{row.size:.2e}",
+            *([f"{row.size:.2e}"] if sizes else []),
             f"{row.error:.1e}",
             f"{last:.1e}",
             Text("ok", "green") if row.passed else Text("WRONG", "bold red"),

@@ -138,3 +138,12 @@ def test_the_gradients_of_an_lstm_of_yours(tmp_path: Path) -> None:
     assert json.loads(run("--mine", str(answer), "--json").stdout)["hint"].startswith("all are")
     result = CliRunner().invoke(app, ["--mine", str(answer), "--fault", "tanh-of-raw-cell"])
     assert str(result.exception) == "--fault: goes without --write and --mine"
+
+
+def test_a_narrow_screen_shows_every_name_and_verdict() -> None:
+    for columns, has_sizes in ((60, False), (80, True)):
+        shown = run("--fault", "tanh-of-raw-cell", columns=columns).stdout
+        assert ("|gradient|" in shown) is has_sizes
+        assert "…" not in shown
+        assert max(map(len, shown.splitlines())) <= columns
+        assert shown.count("WRONG") == 14
