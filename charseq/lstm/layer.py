@@ -176,7 +176,8 @@ class LSTM(nn.Module):
                 f"LSTM: input is {type(x).__name__}, not a tensor; padded sequences"
                 " come with their lengths"
             )
-        if torch.is_autocast_enabled(x.device.type):
+        has_autocast = torch.amp.is_autocast_available(x.device.type)  # not so of shapes alone
+        if has_autocast and torch.is_autocast_enabled(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
                 h_c = state and (self._as_weights(state[0]), self._as_weights(state[1]))
                 return self.forward(self._as_weights(x), h_c, lengths)

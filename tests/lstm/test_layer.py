@@ -54,6 +54,12 @@ def test_an_lstm_of_torch_is_made_of_the_weights_and_back(shape: tuple[int, bool
         assert made.get_parameter(name).data_ptr() != parameter.data_ptr()
 
 
+def test_shapes_alone_can_be_computed() -> None:
+    lstm = make("reference", True, 2).to("meta")
+    output, (h, c) = lstm(torch.zeros(4, 3, 5, dtype=torch.float64, device="meta"))
+    assert (output.shape, h.shape, c.shape) == ((4, 3, 8), (4, 3, 4), (4, 3, 4))
+
+
 def run_library(twin: torch.nn.LSTM, x: Tensor, state: Any, lengths: Tensor | None) -> Run:
     if lengths is None:
         output, (h, c) = twin(x, state)
