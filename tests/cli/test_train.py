@@ -269,9 +269,8 @@ def test_a_text_to_validate_that_is_the_one_to_train_on_is_told() -> None:
 
 def test_the_configuration_in_a_run_folder_stands_for_the_run() -> None:
     charseq("configs/cat.yaml", "--set", "train.max_steps=3")
-    assert "is the folder of a run: `charseq train runs/cat --resume`" in refusal(
-        "runs/cat/config.yaml"
-    )
+    go_on = command_line("train", "runs/cat", "--resume")
+    assert f"is the folder of a run: `{go_on}`" in refusal("runs/cat/config.yaml")
     shown = charseq("runs/cat/config.yaml", "--resume", "--set", "train.max_steps=5").stdout
     assert "resumed after step 3" in shown
     assert not Path("runs/config").exists()
