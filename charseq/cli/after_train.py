@@ -109,8 +109,11 @@ def _source_arguments(trained: "TrainedSeq2Seq", examples: "list[Example]") -> l
     def options(example: "Example") -> list[str]:
         ids = trained.vocab.encode_source(example.source, example.features, unknown="replace")
         tags = ["--features", TAG_SEPARATOR.join(example.features)] if example.features else []
-        strange = (ids == SOURCE_UNKNOWN).any()
-        unknown = ["--unknown", trained.config.data.unknown] if strange else []
+        strange = ids == SOURCE_UNKNOWN
+        policy = trained.config.data.unknown
+        if strange[len(example.features) :].all():  # `sample` leaves out nothing but some of them
+            policy = "replace"
+        unknown = ["--unknown", policy] if strange.any() else []
         return [*tags, *unknown, *(["--"] if example.source.startswith("-") else [])]
 
     plainest = min(examples, key=lambda example: len(options(example)))

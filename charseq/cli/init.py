@@ -1,5 +1,6 @@
 """``charseq init``: write a complete, commented configuration to begin with."""
 
+import csv
 import json
 import os
 import shlex
@@ -106,15 +107,28 @@ def _of_table(source: str) -> str:
     from charseq.text.datasets import source_path
     from charseq.text.look.first_lines import first_lines
 
-    first, *_ = first_lines(source_path(source)).cells[0]
-    separator = next((one for one in ",;" if one in first), None)
-    if separator is None:
+    path = source_path(source)
+    lines = [row[0] for row in first_lines(path).cells]
+    separator = next((one for one in ",;" if _is_table(lines, one)), None)
+    if separator is None or path.suffix == ".gz":
         return ""
+    made = path.with_suffix(".tsv")
+    while made.exists():  # never over a file that is there, least of all the table itself
+        made = made.with_name(f"{made.stem}-tabs.tsv")
     how = "" if separator == "," else f', delimiter="{separator}"'
     rows = f"csv.reader(sys.stdin{how})"
     program = rf'import csv, sys; [print(*row, sep="\t") for row in {rows}]'
-    to = shlex.quote(str(Path(source).with_suffix(".tsv")))
-    return escape(f":\n  python3 -c {shlex.quote(program)} < {shlex.quote(source)} > {to}")
+    files = f"< {shlex.quote(str(path))} > {shlex.quote(str(made))}"
+    return escape(f":\n  python3 -c {shlex.quote(program)} {files}")
+
+
+def _is_table(lines: list[str], separator: str) -> bool:
+    """Whether all lines have equally many cells, two or more."""
+    try:
+        widths = {len(row) for row in csv.reader(lines, delimiter=separator)}
+    except csv.Error:
+        return False
+    return len(widths) == 1 and widths.pop() > 1
 
 
 def _look(source: str, task: str) -> "tuple[list[Notice], str]":
@@ -126,7 +140,7 @@ def _look(source: str, task: str) -> "tuple[list[Notice], str]":
     from charseq.text.look.first_lines import first_lines
     from charseq.text.look.notices import Notice
     from charseq.text.look.odd_lines import wrong_lines
-    from charseq.text.look.pairs import data_settings, look_at_pairs
+    from charseq.text.look.pairs import NO_TAB, data_settings, look_at_pairs
     from charseq.text.look.size import look_at_size
     from charseq.text.look.text import TooShortError, look_at_text
     from charseq.text.rows import read_whole
@@ -138,11 +152,12 @@ def _look(source: str, task: str) -> "tuple[list[Notice], str]":
             lines = first_lines(path)
             layout = find_layout(lines)
             read = look_at_pairs(lines, layout)
-            if not layout.pairs:
+            if any(notice.seen == NO_TAB for notice in read):
                 return read, ""
             data = PairDataConfig.model_validate({"train": source, **data_settings(read)})
-            first = Notice(f"the first pair is {layout.first_pair}", {})
-            return [*read, first, *look_at_size(lines, layout), *wrong_lines(path, data)], ""
+            pair = layout.first_pair
+            first = [] if pair is None else [Notice(f"the first pair is {pair}", {})]
+            return [*read, *first, *look_at_size(lines, layout), *wrong_lines(path, data)], ""
         if not source.startswith(PREFIX):  # to find the standard library's source is to write it
             return look_at_text(source_path(source)), ""
     except TooShortError:

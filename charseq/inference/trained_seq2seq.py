@@ -28,7 +28,7 @@ from charseq.text.look.first_lines import first_lines
 from charseq.text.pair_vocab import PairVocab
 from charseq.text.pairs import Pairs, load_pairs, read_pairs
 from charseq.text.ragged import Int64s
-from charseq.text.symbols import split_tags
+from charseq.text.symbols import normalized, split_tags
 from charseq.text.vocab import Unknown
 
 Part: TypeAlias = Literal["train", "valid", "test"]
@@ -144,7 +144,7 @@ class TrainedSeq2Seq:
                 training may be.
         """
         ids = self.vocab.encode_source(text, features, unknown=unknown, where=where)
-        most, length = self.config.data.max_source_length, len(self.vocab.source.split(text))
+        most, length = self.config.data.max_source_length, self._length(text)
         if length > most:
             raise CharseqError(
                 f"{where}: has {length:,} symbols, and what the model was trained on at most"
@@ -221,6 +221,10 @@ class TrainedSeq2Seq:
             if index - done >= converting.WINDOW:  # what is given out need not be kept
                 del waiting[: index - done + 1]
                 done = index + 1
+
+    def _length(self, text: str) -> int:
+        """The symbols of a source, as the training would count them."""
+        return len(self.vocab.source.split(normalized(text, self.vocab.normalize)))
 
     def _parts(self, source: object, number: int) -> tuple[str, Sequence[str]]:
         """The text and the tags of what a caller of ``convert`` gives as a source."""

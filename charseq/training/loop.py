@@ -99,7 +99,7 @@ class _Training:
     ) -> None:
         keep_freed_memory()
         checkpoint, notice = folder.newest() if resume else (None, None)
-        begun = checkpoint or origin
+        begun = (checkpoint or origin) if config.train.init_from is not None else None
         asked, config = config, decided(config, data.vocab, begun.config if begun else None)
         self.config = config
         self.settings = config.train

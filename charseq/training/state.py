@@ -210,14 +210,17 @@ class TrainingState:
             raise CheckpointError(
                 f"{where}: last.safetensors holds weights only, not what resuming needs"
             )
+        other_data = checkpoint.extra.get("fingerprint") != self.fingerprint
         found = changes(checkpoint.config, self.config)
+        if other_data:
+            found.pop("model.copy", None)  # what auto comes to follows from the data
         kept = [f"{section}.{name}" for section, name in KEPT]
         if changed := [found[key] for key in kept if key in found]:
             raise CharseqError(
                 f"{where}: cannot go on: {'; '.join(changed)}; set it back, in config.yaml or by"
                 " leaving --set out, or train in another folder with --run"
             )
-        if checkpoint.extra.get("fingerprint") != self.fingerprint:
+        if other_data:
             raise CharseqError(
                 f"{where}: the data, or how it is read and split, has changed since this run"
                 " began; train in another folder with --run, with train.init_from to begin with"

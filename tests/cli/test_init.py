@@ -198,6 +198,7 @@ def test_a_file_without_tabs_is_not_ready_to_be_trained_on(folder: Path) -> None
         assert after == "next: save it's.csv with a tab between source and target:"
         subprocess.run(["/bin/sh", "-c", command], check=True)
         assert Path("it's.tsv").read_text() == f"cat{separator} a\tk\ndog\td\n"
+        Path("it's.tsv").unlink()
     name.write_text("cat dog\n")
     result = CliRunner().invoke(app, ["w.yaml", "--pairs", str(name), "--force"])
     assert result.stderr.splitlines()[-1].endswith("with a tab between source and target")
@@ -248,3 +249,22 @@ def test_a_text_too_short_for_any_training_is_refused_and_nothing_written(folder
     with pytest.raises(CharseqError, match="has 11 characters, too few to train on"):
         CliRunner().invoke(app, ["s.yaml", "--text", "short.txt"], catch_exceptions=False)
     assert not Path("s.yaml").exists()
+
+
+def test_the_command_for_a_table_overwrites_nothing(folder: Path) -> None:
+    for name in ("words.tsv", "words.csv"):
+        Path(name).write_text("cat, a;k\ndog;d\n")
+        result = CliRunner().invoke(app, ["w.yaml", "--pairs", name, "--force"])
+        command = result.stderr.splitlines()[-1]
+        assert command.endswith("words-tabs.tsv")
+        subprocess.run(["/bin/sh", "-c", command], check=True)
+        assert Path("words-tabs.tsv").read_text() == "cat, a\tk\ndog\td\n"
+        assert Path("words.tsv").read_text() == "cat, a;k\ndog;d\n"
+        Path("words-tabs.tsv").unlink()
+
+
+def test_where_every_line_is_wrong_that_is_said(folder: Path) -> None:
+    Path("empty.tsv").write_text("cat\t\ndog\t\n")
+    result = CliRunner().invoke(app, ["w.yaml", "--pairs", "empty.tsv"])
+    assert "line 1: the target is empty (and 1 more); mend" in result.stderr
+    assert result.stderr.splitlines()[-1].endswith("names what is wrong")

@@ -212,3 +212,9 @@ def test_sources_that_no_training_had_are_refused(tmp_path: Path) -> None:
             list(trained.convert([source]))  # type: ignore[list-item]
     with pytest.raises(CharseqError, match="unknown is 'foo'; choose one of error, skip, replace"):
         list(trained.convert([("ab", [])], unknown="foo"))  # type: ignore[arg-type]
+
+
+def test_a_source_is_as_long_as_the_training_reads_it(pairs: Path) -> None:
+    trained = load_seq2seq(make_run(pairs, "run", normalize="NFC", max_source_length=2))
+    (found,) = trained.convert(["ae\u0301"], unknown="skip")  # two characters in NFC
+    assert found.outputs

@@ -348,3 +348,12 @@ def test_a_run_whose_share_to_validate_came_out_empty_is_done(pairs: Path, tmp_p
     assert start.valid_size == 0
     found = read_run(tmp_path / "run")
     assert (found.state, found.ended, found.step) == ("done", True, 2)
+
+
+def test_auto_does_not_take_the_place_of_what_a_run_began_with(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{a}{b}\t{b}{a}\n" for a, b in product("abc", repeat=2)))
+    part = {"data__split": [1, 0, 0], "train__max_steps": 2}
+    run(settings(path, **part, model__copy=False), tmp_path / "run")
+    with pytest.raises(CharseqError, match=r"cannot go on: model\.copy was false and is true"):
+        run(settings(path, **part, model__copy="auto"), tmp_path / "run", resume=True)
