@@ -151,7 +151,7 @@ def _decoded(
     offset = 0
     chunks = _raw(path, chunk_bytes)
     for data in chain(chunks if observe is None else beside(chunks, observe), [b""]):
-        if offset == 0:
+        if offset == 0 and errors == "raise":
             refuse_zeros(_name(path), data)
         waiting = len(decoder.getstate()[0])
         try:

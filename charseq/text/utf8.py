@@ -7,20 +7,24 @@ from charseq.errors import CharseqError
 GZIP = b"\x1f\x8b"
 
 
-ZEROS, FEWEST = 0.2, 64  # share of so many bytes that text in UTF-8 has nowhere near
+ZEROS = 0.2  # share of the bytes that are zeros in UTF-16 of Latin letters, and never in UTF-8
+IN_UTF_32 = 0.6  # share that they are above in UTF-32 alone
+FEWEST = 64  # bytes that say something
 
 
 def refuse_zeros(where: str, beginning: bytes) -> None:
-    """Refuse UTF-16 without a mark: half of its bytes may be zeros, which are UTF-8 too.
+    """Refuse UTF-16 or UTF-32 of Latin letters without a mark: zeros are UTF-8 too.
 
     Raises:
         CharseqError: what ``beginning`` has so many of are zeros.
     """
-    if len(beginning) >= FEWEST and beginning.count(0) > ZEROS * len(beginning):
+    zeros, size = beginning.count(0), len(beginning)
+    if size >= FEWEST and zeros > ZEROS * size:
+        form = "UTF-32" if zeros > IN_UTF_32 * size else "UTF-16"
         order = "LE" if beginning[1::2].count(0) >= beginning[::2].count(0) else "BE"
         raise CharseqError(
-            f"{where}: has a zero in every few bytes, as UTF-16 has; convert it: iconv -f"
-            f" UTF-16{order} -t UTF-8"
+            f"{where}: has a zero in every few bytes, as {form} has; convert it: iconv -f"
+            f" {form}{order} -t UTF-8"
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 from charseq.cli.reading import read_lines
 from charseq.errors import CharseqError
 from charseq.text.read import read_chunks
+from charseq.text.rows import read_whole
 
 PACKED = gzip.compress(b"text", mtime=0)
 
@@ -56,3 +57,24 @@ def test_what_to_do_comes_from_the_first_bytes(data: bytes, advice: str, tmp_pat
     with pytest.raises(CharseqError, match="is not UTF-8") as told:
         list(read_chunks(path))
     assert advice in str(told.value)
+
+
+@pytest.mark.parametrize("form", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wider_characters_without_a_mark_are_refused(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes("ab\tba\ncafé\téfac\n".encode(form) * 20)
+    name, order = form[:6].upper(), form[-2:].upper()
+    advice = f"convert it: iconv -f {name}{order} -t UTF-8"
+    said = f"has a zero in every few bytes, as {name} has; {advice}"
+    for read in (lambda: list(read_chunks(path)), lambda: read_whole(path, str(path))):
+        with pytest.raises(CharseqError) as caught:
+            read()
+        assert str(caught.value) == f"{path}: {said}"
+    assert "".join(read_chunks(path, errors="replace")).count("\0") > 300
+
+
+def test_a_few_zeros_are_characters(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    for text in ("\0" * 63, "abcdefgh\0" * 20):
+        path.write_text(text)
+        assert "".join(read_chunks(path)) == text
