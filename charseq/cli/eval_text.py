@@ -154,7 +154,7 @@ def _encode(trained: "TrainedLanguageModel", source: str, policy: "Unknown") -> 
         return ids
     path, errors, newlines = expand(source), settings.errors, settings.newlines
     ids = encode_file(path, trained.vocab, errors=errors, newlines=newlines, unknown=policy)
-    if policy == "skip":
+    if policy == "skip" and trained.vocab.kind == "char":
         chunks = read_chunks(path, errors=errors, newlines=newlines)
         _tell_left_out(trained, source, sum(map(len, chunks)), ids)
     return ids

@@ -17,9 +17,9 @@ from charseq.lstm.drawing import Drawing
 from charseq.lstm.stream import diverged
 from charseq.text.vocab import Ids, Unknown, Vocab
 
-MOST_BYTES = 4  # of a character in UTF-8
 Stop: TypeAlias = str | Sequence[str] | None
 
+MOST_BYTES = 4  # of a character in UTF-8
 PATIENCE = 0.02  # seconds: about how long a reader, and Ctrl-C, wait for the next piece
 
 

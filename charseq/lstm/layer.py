@@ -179,8 +179,9 @@ class LSTM(nn.Module):
         has_autocast = torch.amp.is_autocast_available(x.device.type)  # not so of shapes alone
         if has_autocast and torch.is_autocast_enabled(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
-                h_c = state and (self._as_weights(state[0]), self._as_weights(state[1]))
-                return self.forward(self._as_weights(x), h_c, lengths)
+                if isinstance(state, tuple) and len(state) == 2:  # else it is refused further on
+                    state = self._as_weights(state[0]), self._as_weights(state[1])
+                return self.forward(self._as_weights(x), state, lengths)
         if not x.is_floating_point() and x.dtype != torch.bool:
             x = x.long()
         self._check(x, state, lengths)

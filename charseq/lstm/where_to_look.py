@@ -20,6 +20,7 @@ ALONE = (
     ("h_0", "the others are right", "what is left at the first step in 1'"),
     ("c_0", "the others are right", "what is left at the first step in 3'"),
 )
+NO_LOSS = "or the forward pass is another one: write `loss` into the file too, which tells"
 
 
 def where_to_look(
@@ -35,14 +36,8 @@ def where_to_look(
         if set(wrong) == {alone}:
             return f"{right}: look at {look}"
     if "bias_out" in wrong:
-        first = (
-            ""
-            if has_loss
-            else (
-                "; or the forward pass is another one: write `loss` into the file too, which tells"
-            )
-        )
-        return f"the output layer's are wrong: look at 6' (p - y) and 5' first{first}"
+        look = "the output layer's are wrong: look at 6' (p - y) and 5' first"
+        return look if has_loss else f"{look}; {NO_LOSS}"
     if "weight_out" in wrong:
         return "weight_out is wrong, bias_out is not: look at h_t, and at what is handed on, in 5'"
     if "d_z" not in found:

@@ -212,9 +212,8 @@ def _happened(line: str, progress: Progress) -> bool:
 
     One of a step may have been written before the evaluation of that step. After a rollback the
     best weights may be of a later step: their evaluation stays, though not another one of that
-    step. A line torn by a power cut belongs
-    to none. A rollback is told at the step of the checkpoint that it goes back to, which may have
-    been written before it.
+    step. A line torn by a power cut belongs to none. A rollback is told at the step of the
+    checkpoint that it goes back to, which may have been written before it.
     """
     try:
         values = json.loads(line)

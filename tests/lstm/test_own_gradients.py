@@ -225,6 +225,9 @@ def test_the_second_bias_of_torch_has_the_gradient_of_the_first() -> None:
     assert check_own(mine, problem)[0].passed
     report, _ = check_own({**mine, "bias_hh_l0": 2 * mine["bias_hh_l0"]}, problem)
     assert {row.parameter for row in report.wrong} == {"bias_hh_l0"}
+    both = {name: mine[name] + 1 for name in ("bias_ih_l0", "bias_hh_l0")}
+    bare = {name: one for name, one in {**mine, **both}.items() if name != "d_z"}
+    assert "so d_z is: look at its sum over steps and sequences" in check_own(bare, problem)[1]
 
 
 def test_where_nothing_comes_back_zero_is_right() -> None:

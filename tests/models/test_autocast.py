@@ -11,6 +11,7 @@ import torch
 from small_seq2seq import COPIES, PAIRS, gradients, make, make_batch
 from torch import nn
 
+from charseq.errors import CharseqError
 from charseq.lstm.layer import LSTM
 from charseq.models.language_model import LanguageModel
 from charseq.text.corpus import Batch
@@ -84,3 +85,13 @@ def test_a_text_with_the_state_carried_on(backend: str) -> None:
         rounded, found = losses()
     assert 0 < abs((rounded / loss - 1).item()) < 1e-2
     assert error(found, exact) < 5e-2
+
+
+def test_a_state_that_is_no_pair_is_refused_as_without() -> None:
+    lstm, x = LSTM(3, 4, 2, backend="manual"), torch.zeros(5, 2, 3)
+    one = torch.zeros(2, 2, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert lstm(x, (one.bfloat16(), one.bfloat16()))[0].dtype == torch.float32
+        for state in (one, (one, one, one), (one, one[:1])):
+            with pytest.raises((CharseqError, ValueError)):
+                lstm(x, state)

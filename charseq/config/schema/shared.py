@@ -94,7 +94,7 @@ class TrainConfig(Section):
         "fp32",
         description="bf16: the LSTM and a text's output layer multiply bfloat16 numbers and sum in "
         "float32, in training; weights stay float32; needs backend fused and AVX512-BF16, or a GPU "
-        "(there the whole model, by autocast); auto: bf16 where it runs, else fp32",
+        "(there all but the LSTM by autocast); auto: bf16 where it runs, else fp32",
     )
     learning_rate: float = Field(5e-3, gt=0.0, le=10.0, description="peak learning rate of AdamW")
     schedule: Literal["constant", "cosine", "step", "plateau"] = Field(

@@ -28,6 +28,7 @@ SIDES = {
 TARGETS = {"target", "tgt", "trg", "output"}  # wherever they stand
 TAGS = {"tag", "tags", "feature", "features", "feats", "msd"}
 
+SHOWN = 120  # characters of a first pair
 FEWEST = 100  # lines that a header without such names differs from
 OFTEN = 5  # times that each of a closed set of tags or symbols occurs, on average
 MOST = 0.9  # share of the cells of which something has to be true
@@ -63,7 +64,8 @@ class Layout(NamedTuple):
         if first is None:
             return None
         tags = "" if self.tags is None or self.tags >= len(first) else f", {first[self.tags]}"
-        return escape(f"{first[self.source]}{tags} → {first[self.target]}")
+        pair = f"{first[self.source]}{tags} → {first[self.target]}"
+        return escape(pair if len(pair) <= SHOWN else f"{pair[:SHOWN]}…")
 
 
 def find_layout(lines: FirstLines) -> Layout:

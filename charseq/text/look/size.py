@@ -12,7 +12,7 @@ from charseq.text.look.notices import Notice, few, notice_of, said
 from charseq.text.wording import number_of
 
 MANY = (
-    f"{PAIRS[-1].below:,} pairs or more: `model` and `train` are as by default; configs/dates.yaml"
+    "many pairs: `model` and `train` are as by default; configs/dates.yaml"
     " has what suits one rule, configs/g2p_cmudict.yaml what suits a hundred thousand words"
 )
 OTHER_ORDER = "; where a target does not follow the order of its source, set "
